@@ -1,0 +1,38 @@
+# make run      the push server with its page on http://127.0.0.1:8000
+# make test     every test
+# make check    style and types
+# make bench    the benchmarks
+# make install  only .venv, with everything for development
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Made last, so that an installation that was broken off is begun again.
+STAMP := $(VENV)/installed
+
+.PHONY: install run test check bench
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tidegate needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) can't make virtual environments: install its venv package (Debian: apt install python3-venv)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+run: $(STAMP)
+	@$(BIN)/tidegate push-server --page http://127.0.0.1:8000
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n auto
+
+check: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks all

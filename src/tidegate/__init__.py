@@ -1,0 +1,1 @@
+"""Tidegate, a real-time push gateway."""

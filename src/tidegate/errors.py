@@ -1,0 +1,42 @@
+"""Every error that Tidegate raises.
+
+TidegateError
+├── ConfigurationError      a setting, an address or a file is wrong: one line says which and what to do
+│   └── AddressError        an address that can't be read or bound
+├── ProtocolError           a peer broke the rules of its protocol, or went over a limit
+└── SlowConsumer            a peer did not read what was sent to it
+"""
+
+from __future__ import annotations
+
+__all__ = ["AddressError", "ConfigurationError", "ProtocolError", "SlowConsumer", "TidegateError"]
+
+
+class TidegateError(Exception):
+    """The root of them all."""
+
+
+class ConfigurationError(TidegateError):
+    """Something the user wrote can't be carried out. The command line prints it as one line and exits with 1."""
+
+
+class AddressError(ConfigurationError):
+    """An address that is not understood, is in use, or may not be bound."""
+
+
+class ProtocolError(TidegateError):
+    """A peer sent what its protocol or a limit forbids.
+
+    Args:
+        reason: what was wrong, as told to the peer where its protocol has words for it.
+        code: the WebSocket close code (RFC 6455 section 7.4.1), whatever the protocol is.
+    """
+
+    def __init__(self, reason: str, code: int = 1002) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+
+
+class SlowConsumer(TidegateError):
+    """More than ``send_buffer_limit`` bytes wait for a peer that does not read them."""

@@ -1,0 +1,149 @@
+"""What every protocol that clients speak has in common. No I/O: bytes in, messages out.
+
+A codec belongs to one connection. `feed` takes bytes in any split and gives whole messages; `encode` makes the bytes
+of one message. What else a protocol needs of its carrier it says through a few attributes, which the carrier looks at
+after each `feed`:
+
+    output      bytes to send ahead of anything else (pongs), taken by setting it back to b""
+    handshake   a request that waits for `accept` or `reject`, where the protocol opens with one
+    ending      why nothing more will be fed, and the last bytes to send
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tidegate.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from tidegate.protocols.handshake import Handshake
+
+__all__ = ["Buffer", "Codec", "CustomCodec", "Ending", "Message", "UserCodec", "make_text"]
+
+Message = str | bytes
+Buffer = bytes | bytearray | memoryview
+
+DEFAULT_MAX_MESSAGE_SIZE = 10 * 1024 * 1024
+"""Bytes of one message of the line and frame protocols; GatewayWorker's limit on a package."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why a codec stopped.
+
+    Attributes:
+        code: a WebSocket close code, also for protocols that have none.
+        reason: for people, in logs and `on_error`.
+        reply: the last bytes for the peer.
+        error: what the peer did wrong; None where it closed by its protocol's rules.
+    """
+
+    code: int
+    reason: str
+    reply: bytes = b""
+    error: ProtocolError | None = None
+
+
+class Codec:
+    """The base of the built-in protocols."""
+
+    __slots__ = ()
+
+    shared = True
+    """`encode` depends on the message alone, so that its result may serve every connection with the same `variant`."""
+    closes_by_handshake = False
+    """The peer answers `close_frame` with one of its own before the connection ends."""
+
+    ready: bool = True
+    output: bytes | bytearray = b""
+    ending: Ending | None = None
+    handshake: Handshake | None = None
+    variant: int = 0
+
+    def feed(self, data: memoryview) -> list[Message]:
+        """Take bytes, which are only lent for the call, and give the messages that they complete."""
+        raise NotImplementedError
+
+    def encode(self, message: Message) -> bytes:
+        """Give the bytes of one message."""
+        raise NotImplementedError
+
+    def accept(self) -> list[Message]:
+        """Answer `handshake` with yes; gives the messages that came behind it."""
+        raise NotImplementedError
+
+    def close_frame(self, code: int, reason: str) -> bytes:
+        """Give the bytes that say goodbye; none where the protocol has no word for it."""
+        return b""
+
+
+class UserCodec(Protocol):
+    """What a class of the user's own must have to be a protocol."""
+
+    def feed(self, data: bytes) -> list[Any]: ...
+
+    def encode(self, message: Any) -> bytes: ...
+
+
+class CustomCodec(Codec):
+    """Carries a user's own codec, and bounds what it may swallow.
+
+    An exception from its `feed` is the peer's fault and closes the connection; so does taking more than
+    `max_message_size` bytes in without giving a message, since what it holds can't be seen from here.
+    """
+
+    __slots__ = ("_codec", "_limit", "_swallowed", "ending")
+
+    shared = False
+
+    def __init__(self, codec: UserCodec, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE) -> None:
+        self._codec = codec
+        self._limit = max_message_size
+        self._swallowed = 0
+        self.ending: Ending | None = None
+
+    def feed(self, data: memoryview) -> list[Message]:
+        if self.ending is not None:
+            return []
+        try:
+            messages: list[Message] = list(self._codec.feed(bytes(data)))
+        except Exception as error:
+            problem = error if isinstance(error, ProtocolError) else ProtocolError(f"{type(error).__name__}: {error}")
+            self.ending = Ending(problem.code, problem.reason, error=problem)
+            return []
+        if messages:
+            self._swallowed = 0
+        else:
+            self._swallowed += len(data)
+            if self._swallowed > self._limit:
+                self.ending = too_big(self._limit)
+        return messages
+
+    def encode(self, message: Message) -> bytes:
+        return self._codec.encode(message)
+
+
+def too_big(limit: int) -> Ending:
+    """The ending of a connection whose peer sent a message over `limit` bytes."""
+    error = ProtocolError(f"message over {limit} bytes", 1009)
+    return Ending(error.code, error.reason, error=error)
+
+
+def make_text(encoding: str | None) -> Callable[[bytes], Message]:
+    """How bytes become what a handler gets: as they are, or text.
+
+    What is no text in that encoding stays `bytes`: closing the connection over it would punish a typing error, and
+    replacing characters would lose what was sent.
+    """
+    if encoding is None:
+        return bytes
+
+    def decode(data: bytes) -> Message:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            return data
+
+    return decode

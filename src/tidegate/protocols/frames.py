@@ -1,0 +1,85 @@
+"""WebSocket frames as bytes: what is sent, and the tables that judge what is received (RFC 6455 section 5)."""
+
+from __future__ import annotations
+
+from tidegate.errors import ProtocolError
+
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "CONTINUATION",
+    "FIN",
+    "PING",
+    "PONG",
+    "RSV1",
+    "TEXT",
+    "close_frame",
+    "make_frame",
+    "parse_close",
+    "rotate",
+]
+
+FIN, RSV1 = 0x80, 0x40
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+MAX_CONTROL_PAYLOAD = 125  # section 5.5
+
+# A broadcast's header is made once, but an echo's each time: the short ones are kept ready.
+SHORT_TEXT = tuple(bytes((FIN | TEXT, length)) for length in range(126))
+SHORT_BINARY = tuple(bytes((FIN | BINARY, length)) for length in range(126))
+
+# Codes that may stand in a close frame: those that section 7.4.1 and the IANA registry define for it, and the two
+# ranges of section 7.4.2 that are open to libraries and applications.
+DEFINED_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
+
+
+def make_frame(first: int, payload: bytes) -> bytes:
+    """A frame as a server sends it, without a mask (section 5.2).
+
+    Args:
+        first: FIN, reserved bits and opcode.
+    """
+    length = len(payload)
+    if length < 126:
+        return bytes((first, length)) + payload
+    if length < 65536:
+        return bytes((first, 126, length >> 8, length & 255)) + payload
+    return bytes((first, 127)) + length.to_bytes(8) + payload
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """A close frame; the reason is cut to what fits (section 5.5.1). Code 1005 stands for a frame without one."""
+    if code == 1005:
+        return make_frame(FIN | CLOSE, b"")
+    text = reason.encode()[: MAX_CONTROL_PAYLOAD - 2].decode(errors="ignore").encode()
+    return make_frame(FIN | CLOSE, code.to_bytes(2) + text)
+
+
+def sendable_code(code: int) -> bool:
+    """Whether a code may stand in a close frame (section 7.4)."""
+    return code in DEFINED_CODES or 3000 <= code <= 4999
+
+
+def parse_close(payload: bytes) -> tuple[int, str]:
+    """A close frame's code, 1005 where there is none, and its reason.
+
+    Raises:
+        ProtocolError: with 1002 for a code that may not be sent, with 1007 for a reason that is not UTF-8.
+    """
+    if not payload:
+        return 1005, ""
+    if len(payload) == 1:
+        raise ProtocolError("a close frame with one byte")
+    code = int.from_bytes(payload[:2])
+    if not sendable_code(code):
+        raise ProtocolError(f"close code {code} may not be sent")
+    try:
+        return code, payload[2:].decode()
+    except UnicodeDecodeError:
+        raise ProtocolError("the reason of a close frame is not UTF-8", 1007) from None
+
+
+def rotate(mask: bytes, count: int) -> bytes:
+    """The mask for what follows `count` bytes of a payload (section 5.3)."""
+    shift = count & 3
+    return mask[shift:] + mask[:shift]

@@ -1,0 +1,192 @@
+"""The HTTP request that opens a WebSocket connection, and its answers (RFC 6455 section 4.2)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import parse_qsl, unquote
+
+import httptools
+
+from tidegate.errors import ProtocolError
+
+__all__ = ["MAX_REQUEST_SIZE", "Handshake", "HandshakeError", "accept_response", "parse_request", "reject_response"]
+
+MAX_REQUEST_SIZE = 16 * 1024
+"""Bytes of request line and headers; nginx takes 4 × 8 KiB, Node 16 KiB, gunicorn 8 KiB a header."""
+
+ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+ONCE = ("host", "sec-websocket-key", "sec-websocket-version")
+
+
+@dataclass(slots=True)
+class Handshake:
+    """What a client said when it opened its WebSocket connection.
+
+    Attributes:
+        path: of the request's target, percent-decoded.
+        query: its parameters, the last one of a name.
+        headers: by name in lower case; repeated ones joined by ``, ``.
+        cookies: as they came, not decoded.
+        remote_ip: the address that the connection comes from.
+    """
+
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    cookies: dict[str, str]
+    remote_ip: str = ""
+    key: str = field(default="", repr=False)
+
+    def tokens(self, header: str) -> list[str]:
+        """The elements of a comma-separated header."""
+        return [token for part in self.headers.get(header, "").split(",") if (token := part.strip())]
+
+
+class HandshakeError(ProtocolError):
+    """A request that does not become a WebSocket connection; `status` is the HTTP answer's."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = headers or {}
+
+
+class _Collector:
+    """Takes what httptools calls back with."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: dict[str, str] = {}
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1").strip()
+        if key not in self.headers:
+            self.headers[key] = text
+        elif key in ONCE:
+            raise HandshakeError(400, f"the header {key} comes twice")
+        else:
+            self.headers[key] += ("; " if key == "cookie" else ", ") + text
+
+
+def parse_request(head: bytes) -> Handshake:
+    """Read a request up to and with its empty line, and see that it asks for a WebSocket.
+
+    Raises:
+        HandshakeError: with 426 for a plain HTTP request or another version, with 400 for anything else.
+    """
+    collector = _Collector()
+    parser = httptools.HttpRequestParser(collector)
+    try:
+        parser.feed_data(head)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserCallbackError as error:
+        cause = error.__context__
+        if isinstance(cause, HandshakeError):
+            raise cause from None
+        raise HandshakeError(400, "the request can't be read") from error
+    except httptools.HttpParserError as error:
+        raise HandshakeError(400, f"the request is no HTTP: {error}") from error
+    handshake = _read(collector)
+    _check(handshake, parser.get_method(), parser.get_http_version())
+    return handshake
+
+
+def _read(collector: _Collector) -> Handshake:
+    try:
+        url = httptools.parse_url(collector.target)
+    except httptools.HttpParserInvalidURLError as error:
+        raise HandshakeError(400, "the request's target can't be read") from error
+    cookies: dict[str, str] = {}
+    for part in collector.headers.get("cookie", "").split(";"):
+        name, equals, value = part.strip().partition("=")
+        if equals:
+            cookies[name] = value
+    return Handshake(
+        path=unquote((url.path or b"/").decode("latin-1")),
+        query=dict(parse_qsl((url.query or b"").decode("latin-1"), keep_blank_values=True)),
+        headers=collector.headers,
+        cookies=cookies,
+    )
+
+
+def _check(handshake: Handshake, method: bytes, version: str) -> None:
+    headers = handshake.headers
+    if "websocket" not in (token.lower() for token in handshake.tokens("upgrade")):
+        raise HandshakeError(
+            426,
+            "this port speaks WebSocket: the request needs 'Upgrade: websocket' and 'Connection: Upgrade'",
+            {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
+        )
+    if method != b"GET":
+        raise HandshakeError(400, f"a WebSocket handshake is a GET, not a {method.decode('latin-1')}")
+    if version in ("0.9", "1.0"):
+        raise HandshakeError(400, f"a WebSocket handshake needs HTTP/1.1, not {version}")
+    if "upgrade" not in (token.lower() for token in handshake.tokens("connection")):
+        raise HandshakeError(400, "the header Connection does not list 'Upgrade'")
+    if not headers.get("host"):
+        raise HandshakeError(400, "the header Host is missing")
+    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+        raise HandshakeError(400, "a WebSocket handshake has no body")
+    if "sec-websocket-version" not in headers:
+        raise HandshakeError(400, "the header Sec-WebSocket-Version is missing")
+    if headers["sec-websocket-version"] != "13":
+        raise HandshakeError(
+            426,
+            f"WebSocket version {headers['sec-websocket-version']} is not spoken here, version 13 is",
+            {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
+        )
+    key = headers.get("sec-websocket-key", "")
+    try:
+        right = len(base64.b64decode(key.encode(), validate=True)) == 16
+    except (binascii.Error, UnicodeEncodeError):
+        right = False
+    if not right:
+        raise HandshakeError(400, "the header Sec-WebSocket-Key is not 16 bytes in base64")
+    handshake.key = key
+
+
+def choose_subprotocol(handshake: Handshake, supported: Sequence[str]) -> str | None:
+    """The first of the client's subprotocols, which it lists in order of preference, that is supported."""
+    for offered in handshake.tokens("sec-websocket-protocol"):
+        if offered in supported:
+            return offered
+    return None
+
+
+def accept_response(key: str, subprotocol: str | None, extension: str | None) -> bytes:
+    """The answer that opens the connection (RFC 6455 section 4.2.2)."""
+    digest = base64.b64encode(hashlib.sha1(key.encode() + ACCEPT_GUID, usedforsecurity=False).digest()).decode()
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {digest}",
+    ]
+    if subprotocol is not None:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    if extension is not None:
+        lines.append(f"Sec-WebSocket-Extensions: {extension}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def reject_response(error: HandshakeError) -> bytes:
+    """The answer that refuses it, with the reason as text."""
+    body = (error.reason + "\n").encode()
+    lines = [
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
+        *(f"{name}: {value}" for name, value in error.headers.items()),
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        "Connection: close" if "Upgrade" not in error.headers else "Connection: Upgrade, close",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

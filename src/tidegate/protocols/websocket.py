@@ -1,0 +1,291 @@
+"""WebSocket, the server's side (RFC 6455), with permessage-deflate (RFC 7692) where it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tidegate.errors import ProtocolError
+from tidegate.protocols import deflate
+from tidegate.protocols.assembly import Assembly, not_utf8
+from tidegate.protocols.base import Codec, Ending, Message
+from tidegate.protocols.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    FIN,
+    MAX_CONTROL_PAYLOAD,
+    PING,
+    PONG,
+    RSV1,
+    SHORT_BINARY,
+    SHORT_TEXT,
+    TEXT,
+    close_frame,
+    make_frame,
+    parse_close,
+    rotate,
+)
+from tidegate.protocols.handshake import (
+    MAX_REQUEST_SIZE,
+    Handshake,
+    HandshakeError,
+    accept_response,
+    choose_subprotocol,
+    parse_request,
+    reject_response,
+)
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no compiled helper for this platform
+    from websockets.utils import apply_mask
+
+__all__ = ["WebSocket"]
+
+DEFAULT_MAX_MESSAGE_SIZE = 1024 * 1024
+"""Bytes of one message, decompressed; what `websockets` takes too, and the order of aiohttp's 4 MiB."""
+
+
+class WebSocket(Codec):
+    """One client's connection.
+
+    Args:
+        max_message_size: bytes in a message, after decompression.
+        compression: negotiate permessage-deflate.
+        subprotocols: those that are spoken here.
+    """
+
+    __slots__ = (
+        "_assembly",
+        "_compression",
+        "_held",
+        "_limit",
+        "_subprotocols",
+        "ending",
+        "handshake",
+        "output",
+        "ready",
+        "variant",
+    )
+
+    closes_by_handshake = True
+
+    def __init__(
+        self,
+        max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
+        compression: bool = False,
+        subprotocols: Sequence[str] = (),
+    ) -> None:
+        self._limit = max_message_size
+        self._compression = compression
+        self._subprotocols = subprotocols
+        self._held = b""  # bytes of a request or frame header whose rest has not come; of a control frame, all of it
+        self._assembly: Assembly | None = None
+        self.output: bytes | bytearray = b""
+        self.ending: Ending | None = None
+        self.handshake: Handshake | None = None
+        self.ready = False
+        self.variant = 0  # bits of the window for what is sent compressed; 0 where nothing is
+
+    # The handshake
+
+    def feed(self, data: memoryview) -> list[Message]:
+        messages: list[Message] = []
+        if self.ending is not None:
+            return messages
+        if not self.ready:
+            self._read_request(data)
+            return messages
+        try:
+            self._parse(data, messages)
+        except ProtocolError as error:
+            self._assembly = None
+            self._held = b""
+            self.ending = Ending(error.code, error.reason, close_frame(error.code, error.reason), error)
+        return messages
+
+    def _read_request(self, data: memoryview) -> None:
+        """Collect the request, and what a hasty client sends behind it, until it is answered."""
+        self._held += data
+        if self.handshake is not None:
+            if len(self._held) > self._limit + MAX_REQUEST_SIZE:
+                self._refuse(HandshakeError(400, "too much sent before the handshake was finished"))
+            return
+        end = self._held.find(b"\r\n\r\n", 0, MAX_REQUEST_SIZE)
+        if end < 0:
+            if len(self._held) >= MAX_REQUEST_SIZE:
+                self._refuse(HandshakeError(431, f"a request over {MAX_REQUEST_SIZE} bytes"))
+            elif not self._held[:1].isalpha() and self._held[:1] not in b"\r\n":
+                self._refuse(HandshakeError(400, "the request is no HTTP"))
+            return
+        head, self._held = self._held[: end + 4], self._held[end + 4 :]
+        try:
+            self.handshake = parse_request(head)
+        except HandshakeError as error:
+            self._refuse(error)
+
+    def _refuse(self, error: HandshakeError) -> None:
+        self._held = b""
+        self.handshake = None
+        self.ending = Ending(error.code, error.reason, reject_response(error), error)
+
+    def accept(self) -> list[Message]:
+        """Answer the handshake with 101; gives the messages that the client had sent behind it."""
+        handshake = self.handshake
+        if handshake is None:
+            raise RuntimeError("there is no handshake to accept")
+        extension = None
+        if self._compression:
+            offers = handshake.headers.get("sec-websocket-extensions", "")
+            if chosen := deflate.negotiate(offers):
+                extension, self.variant = chosen
+        self.output = accept_response(handshake.key, choose_subprotocol(handshake, self._subprotocols), extension)
+        self.handshake = None
+        self.ready = True
+        early, self._held = self._held, b""
+        return self.feed(memoryview(early)) if early else []
+
+    def reject(self, error: HandshakeError) -> None:
+        """Answer the handshake with an HTTP error."""
+        self._refuse(error)
+
+    # Frames
+
+    def _parse(self, data: memoryview, messages: list[Message]) -> None:
+        if self._held:
+            data = memoryview(self._held + data)
+            self._held = b""
+        position, end = 0, len(data)
+        if self._assembly is not None and self._assembly.remaining:
+            position = self._continue(data, 0, messages)
+        while end - position >= 2:
+            first, length = data[position], data[position + 1]
+            if length < 128:
+                raise ProtocolError("a frame without a mask")
+            length &= 127
+            start = position + 6
+            if length == 126:
+                start += 2
+            elif length == 127:
+                start += 8
+            if first != FIN | TEXT and first != FIN | BINARY or self._assembly is not None:
+                self._check(first, length)
+            if start > end:
+                break
+            if length > 125:
+                length = self._long(data[position + 2 : start - 4], length)
+            stop = start + length
+            if first & 8:
+                if stop > end:
+                    break
+                payload = apply_mask(data[start:stop], data[start - 4 : start])
+                position = stop
+                if self._control(first & 15, payload):
+                    return
+            elif stop <= end and self._assembly is None and (first == FIN | TEXT or first == FIN | BINARY):
+                if length > self._limit:
+                    raise ProtocolError(f"message over {self._limit} bytes", 1009)
+                payload = apply_mask(data[start:stop], data[start - 4 : start])
+                position = stop
+                if first == FIN | TEXT:
+                    try:
+                        messages.append(payload.decode())
+                    except UnicodeDecodeError:
+                        raise not_utf8() from None
+                else:
+                    messages.append(payload)
+            else:
+                self._begin(first, length, bytes(data[start - 4 : start]))
+                position = self._continue(data, start, messages)
+        if position < end:
+            self._held = bytes(data[position:])
+
+    def _check(self, first: int, length: int) -> None:
+        """Judge a frame's first byte and its 7-bit length (sections 5.2, 5.4 and 5.5)."""
+        opcode = first & 15
+        if opcode & 8:
+            if opcode > PONG:
+                raise ProtocolError(f"opcode {opcode} is reserved")
+            if first & 0x70:
+                raise ProtocolError("a reserved bit is set")
+            if not first & FIN:
+                raise ProtocolError("a fragmented control frame")
+            if length > MAX_CONTROL_PAYLOAD:
+                raise ProtocolError(f"a control frame over {MAX_CONTROL_PAYLOAD} bytes")
+            return
+        if opcode > BINARY:
+            raise ProtocolError(f"opcode {opcode} is reserved")
+        # RSV1 belongs on the first frame of a compressed message only (RFC 7692 section 6.1).
+        allowed = RSV1 if self.variant and opcode != CONTINUATION else 0
+        if first & 0x70 & ~allowed:
+            raise ProtocolError("a reserved bit is set")
+        if opcode == CONTINUATION and self._assembly is None:
+            raise ProtocolError("a continuation of nothing")
+        if opcode != CONTINUATION and self._assembly is not None:
+            raise ProtocolError("a new message inside a fragmented one")
+
+    def _long(self, data: memoryview, form: int) -> int:
+        """Read an extended length, which must be the shortest form of itself (section 5.2)."""
+        length = int.from_bytes(data)
+        if form == 127 and length >> 63:
+            raise ProtocolError("a frame's length over 63 bits")
+        if length < (126 if form == 126 else 65536):
+            raise ProtocolError("a frame's length is not in its shortest form")
+        return length
+
+    def _begin(self, first: int, length: int, mask: bytes) -> None:
+        """Start on a data frame that is not a whole message, or not here as a whole."""
+        if self._assembly is None:
+            self._assembly = Assembly(first & 15, bool(first & RSV1), self._limit)
+        self._assembly.expect(length)
+        self._assembly.mask = mask
+        self._assembly.final = bool(first & FIN)
+
+    def _continue(self, data: memoryview, position: int, messages: list[Message]) -> int:
+        """Take what there is of the frame under way; gives the position behind it."""
+        assembly = self._assembly
+        assert assembly is not None
+        stop = min(position + assembly.remaining, len(data))
+        taken = stop - position
+        if taken:
+            assembly.add(apply_mask(data[position:stop], assembly.mask))
+            assembly.remaining -= taken
+            assembly.mask = rotate(assembly.mask, taken)
+        if assembly.final and not assembly.remaining:
+            self._assembly = None
+            messages.append(assembly.finish())
+        return stop
+
+    def _control(self, opcode: int, payload: bytes) -> bool:
+        """Act on a control frame (section 5.5); true where it was the connection's last."""
+        if opcode == PING:
+            if not self.output:
+                self.output = bytearray()  # a flood of pings is answered in time linear in its length
+            self.output += make_frame(FIN | PONG, payload)
+        elif opcode == CLOSE:
+            code, reason = parse_close(payload)
+            self._assembly = None
+            self.ending = Ending(code, reason, close_frame(code, ""))
+            return True
+        return False
+
+    def encode(self, message: Message) -> bytes:
+        if isinstance(message, str):
+            payload, first, short = message.encode(), FIN | TEXT, SHORT_TEXT
+        else:
+            payload, first, short = message, FIN | BINARY, SHORT_BINARY
+        length = len(payload)
+        if self.variant and length >= deflate.MIN_SIZE:
+            compressed = deflate.deflate(payload, self.variant)
+            if len(compressed) < length:
+                return make_frame(first | RSV1, compressed)
+        if length < 126:
+            return short[length] + payload
+        return make_frame(first, payload)
+
+    def close_frame(self, code: int, reason: str) -> bytes:
+        return close_frame(code, reason)
+
+    def ping_frame(self, payload: bytes = b"") -> bytes:
+        """A ping, which every client answers by itself (section 5.5.2)."""
+        return make_frame(FIN | PING, payload)
