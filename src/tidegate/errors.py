@@ -4,12 +4,12 @@ TidegateError
 ├── ConfigurationError      a setting, an address or a file is wrong: one line says which and what to do
 │   └── AddressError        an address that can't be read or bound
 ├── ProtocolError           a peer broke the rules of its protocol, or went over a limit
-└── SlowConsumer            a peer did not read what was sent to it
+└── SlowConsumerError            a peer did not read what was sent to it
 """
 
 from __future__ import annotations
 
-__all__ = ["AddressError", "ConfigurationError", "ProtocolError", "SlowConsumer", "TidegateError"]
+__all__ = ["AddressError", "ConfigurationError", "ProtocolError", "SlowConsumerError", "TidegateError"]
 
 
 class TidegateError(Exception):
@@ -38,5 +38,5 @@ class ProtocolError(TidegateError):
         self.code = code
 
 
-class SlowConsumer(TidegateError):
+class SlowConsumerError(TidegateError):
     """More than ``send_buffer_limit`` bytes wait for a peer that does not read them."""

@@ -74,7 +74,7 @@ class Codec:
         """Answer `handshake` with yes; gives the messages that came behind it."""
         raise NotImplementedError
 
-    def close_frame(self, code: int, reason: str) -> bytes:
+    def close_frame(self, code: int, reason: str) -> bytes:  # noqa: ARG002
         """Give the bytes that say goodbye; none where the protocol has no word for it."""
         return b""
 

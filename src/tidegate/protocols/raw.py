@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-from tidegate.protocols.base import DEFAULT_MAX_MESSAGE_SIZE, Codec, Message
+from tidegate.protocols.base import Codec, Message
 
 __all__ = ["Raw"]
 
@@ -18,7 +18,7 @@ class Raw(Codec):
 
     __slots__ = ("_decoder", "_encoding")
 
-    def __init__(self, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE, encoding: str | None = None) -> None:
+    def __init__(self, encoding: str | None = None) -> None:
         self._encoding = encoding or "utf-8"
         self._decoder = codecs.getincrementaldecoder(encoding)() if encoding else None
 

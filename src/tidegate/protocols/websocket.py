@@ -168,7 +168,7 @@ class WebSocket(Codec):
                 start += 2
             elif length == 127:
                 start += 8
-            if first != FIN | TEXT and first != FIN | BINARY or self._assembly is not None:
+            if (first != FIN | TEXT and first != FIN | BINARY) or self._assembly is not None:
                 self._check(first, length)
             if start > end:
                 break
@@ -178,14 +178,14 @@ class WebSocket(Codec):
             if first & 8:
                 if stop > end:
                     break
-                payload = apply_mask(data[start:stop], data[start - 4 : start])
+                payload = apply_mask(data[start:stop], bytes(data[start - 4 : start]))
                 position = stop
                 if self._control(first & 15, payload):
                     return
             elif stop <= end and self._assembly is None and (first == FIN | TEXT or first == FIN | BINARY):
                 if length > self._limit:
                     raise ProtocolError(f"message over {self._limit} bytes", 1009)
-                payload = apply_mask(data[start:stop], data[start - 4 : start])
+                payload = apply_mask(data[start:stop], bytes(data[start - 4 : start]))
                 position = stop
                 if first == FIN | TEXT:
                     try:
