@@ -1,0 +1,72 @@
+"""An ASGI app, served by uvicorn in the worker's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tidegate.errors import ConfigurationError
+
+__all__ = ["ASGIServer"]
+
+
+class ASGIServer:
+    """Serves an app on listening sockets until it is stopped.
+
+    Raises:
+        ConfigurationError: where uvicorn is not installed.
+    """
+
+    def __init__(self, app: Any, context: ssl.SSLContext | None = None) -> None:
+        try:
+            import uvicorn
+        except ImportError:
+            raise ConfigurationError(
+                "an http:// address is served by uvicorn, which is not installed: pip install 'tidegate[http]'"
+            ) from None
+
+        class Server(uvicorn.Server):
+            @contextlib.contextmanager
+            def capture_signals(self) -> Iterator[None]:
+                yield  # signals are the worker's
+
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="auto", ws="none")
+        config.load()
+        config.ssl = context
+        self._server = Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve from now on.
+
+        Raises:
+            RuntimeError: where the app's startup failed; uvicorn has logged why.
+        """
+        self._task = asyncio.create_task(self._server.serve(list(sockets)))
+        while not self._server.started:
+            if self._task.done():
+                await self._task
+                raise RuntimeError("the ASGI app did not start")
+            await asyncio.sleep(0.01)
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return len(self._server.server_state.connections)
+
+    @property
+    def requests(self) -> int:
+        """Requests answered since the start."""
+        return self._server.server_state.total_requests
+
+    async def stop(self, seconds: float) -> None:
+        """Answer what is under way, for so many seconds at the most, and end."""
+        if self._task is None:
+            return
+        self._server.config.timeout_graceful_shutdown = max(1, int(seconds))
+        self._server.should_exit = True
+        await self._task

@@ -1,0 +1,368 @@
+"""A client's connection: bytes become messages and callbacks, messages become bytes in an outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from tidegate.net.mailbox import Mailbox
+from tidegate.net.outbox import CLOSED, CLOSING, OPEN, OPENING, Outbox
+from tidegate.protocols import Ending, Handshake, Message, WebSocket
+from tidegate.protocols.frames import sendable_code
+
+if TYPE_CHECKING:
+    from tidegate.net.endpoint import Endpoint
+
+__all__ = ["Connection"]
+
+# What is done once the outbox of a closing connection is empty.
+WAIT, SHUT, CLOSE = range(3)  # for the peer's close frame; shut the sending side, then wait for the peer; close
+# Why reading is paused.
+BY_USER, BY_MAILBOX = 1, 2
+
+
+def _give(_: Connection, awaitable: Any) -> Any:
+    """A callback that has been called already, and is still to be awaited."""
+    return awaitable
+
+
+class Connection(Outbox):
+    """A client. `id` is unique in its process; any other attribute may be set on it."""
+
+    __slots__ = ("__dict__", "__weakref__", "_after", "_mailbox", "_paused", "_peer", "_seen")
+
+    def __init__(self, endpoint: Endpoint, sock: socket.socket | None) -> None:
+        super().__init__(endpoint, sock)
+        self._after = WAIT
+        self._mailbox: Mailbox | None = None
+        self._paused = 0
+        self._peer: tuple[Any, ...] | None = None
+        self._seen = endpoint.reactor.tick
+
+    # What users call
+
+    @property
+    def remote_ip(self) -> str:
+        """The client's address; empty with unix sockets. IPv4 ones are written so also where IPv6 carries them."""
+        peer = self._peername()
+        ip = str(peer[0])
+        return ip[7:] if ip.startswith("::ffff:") and "." in ip else ip
+
+    @property
+    def remote_port(self) -> int:
+        """The client's port; 0 with unix sockets."""
+        return int(self._peername()[1])
+
+    def _peername(self) -> tuple[Any, ...]:
+        peer = self._peer or self._transport.get_extra_info("peername")
+        return peer if isinstance(peer, tuple) else ("", 0)
+
+    @property
+    def worker(self) -> Any:
+        """The worker that it belongs to."""
+        return self.endpoint.owner
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be sent to."""
+        return self._state == OPEN
+
+    @property
+    def idle_seconds(self) -> int:
+        """Whole seconds since anything came from the client; 0 while reading is paused."""
+        return 0 if self._paused else self.endpoint.reactor.tick - self._seen
+
+    def close(self, data: Message | None = None, *, code: int = 1000, reason: str = "") -> None:
+        """Send what is queued and a last message, say goodbye, and close; after a few seconds in any case.
+
+        Args:
+            data: the last message.
+            code: a WebSocket close code, 1000 to 1014 or 3000 to 4999.
+            reason: for the peer, up to 123 bytes.
+        """
+        if not sendable_code(code):
+            raise ValueError(f"{code} is no close code that may be sent: use 1000 or one from 3000 to 4999")
+        if self._state >= CLOSING:
+            return
+        if self._state == OPENING:
+            self._transport.close()
+            return
+        if data is not None:
+            self.send(data)
+            if self._state != OPEN:  # it was too much
+                return
+        self._leave(WAIT if self._codec.closes_by_handshake else SHUT, self._codec.close_frame(code, reason))
+
+    def destroy(self) -> None:
+        """Close at once; what is queued is dropped."""
+        if self._state == CLOSED:
+            return
+        self._state = CLOSED
+        self._drop_messages()
+        self._drop_queue()
+        self._transport.abort()
+
+    def pause(self) -> None:
+        """Read no more, and call `on_message` no more, until `resume`."""
+        self._hold(BY_USER)
+
+    def resume(self) -> None:
+        """Read on, beginning with what had been read already."""
+        if not self._paused & BY_USER:
+            return
+        self._release(BY_USER)
+        if self._mailbox is not None and not self._mailbox.busy:
+            asyncio.get_running_loop().call_soon(self._mailbox.run)
+
+    def ping(self, payload: bytes = b"") -> None:
+        """Send a WebSocket ping, which browsers answer by themselves (RFC 6455 section 5.5.2).
+
+        Raises:
+            TypeError: on a connection of another protocol.
+        """
+        if not isinstance(self._codec, WebSocket):
+            raise TypeError("only a WebSocket connection has pings")
+        if len(payload) > 125:
+            raise ValueError("a ping takes up to 125 bytes")
+        if self._state == OPEN:
+            self._send_control(self._codec.ping_frame(payload))
+
+    def __repr__(self) -> str:
+        state = ("opening", "open", "closing", "closed")[self._state]
+        return f"<Connection {self.id} {state} {self.endpoint.name}>"
+
+    # Opening
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=0)  # so that pause_writing tells of the first byte that is stuck
+        if self._transport.get_extra_info("ssl_object") is not None:
+            self._peer = self._peername()  # a TLS transport forgets it when it is closed, others do not
+        self.endpoint.stats.accepted += 1
+        if self._codec.ready:
+            self._open(None)
+        else:
+            self.endpoint.opening[self] = self.endpoint.reactor.tick + self.endpoint.limits.handshake_seconds
+
+    def _open(self, handshake: Handshake | None) -> None:
+        endpoint = self.endpoint
+        endpoint.opening.pop(self, None)
+        endpoint.connections[self.id] = self
+        self._state = OPEN
+        self._frames = endpoint.cache(self._codec)
+        if self._codec.output:
+            self._flush_codec()
+        if handshake is not None:
+            handshake.remote_ip = self.remote_ip
+            self.handshake = handshake
+        self._dispatch(endpoint.callbacks.on_connect)
+        if handshake is not None:
+            # It is large, and of use only while the client is let in.
+            if self._mailbox is None:
+                self._forget_handshake()
+            else:
+                self._mailbox.put(Connection._forget_handshake)
+
+    def _forget_handshake(self) -> None:
+        self.__dict__.pop("handshake", None)
+
+    # Reading
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return self.endpoint.reactor.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        reactor = self.endpoint.reactor
+        self._seen = reactor.tick
+        codec = self._codec
+        if self._state >= CLOSING and (self._state == CLOSED or self._after != WAIT):
+            return  # only the end of the stream is still awaited
+        messages = codec.feed(reactor.buffer[:nbytes])
+        if self._state == OPENING and codec.handshake is not None:
+            handshake = codec.handshake
+            messages = codec.accept()
+            self._open(handshake)
+        elif codec.output:
+            self._flush_codec()
+        if messages:
+            self._deliver(messages)
+        if codec.ending is not None:
+            self._ended(codec.ending)
+
+    def _deliver(self, messages: list[Message]) -> None:
+        endpoint = self.endpoint
+        on_message = endpoint.callbacks.on_message
+        if self._state != OPEN:
+            endpoint.stats.dropped_messages += len(messages)
+            return
+        endpoint.stats.messages_in += len(messages)
+        if on_message is None:
+            return
+        if self._mailbox is None and not self._paused:
+            taken = 0
+            for message in messages:
+                taken += 1
+                awaitable = endpoint.fire(on_message, self, message)
+                if awaitable is not None:
+                    self._await(on_message, awaitable)
+                    break
+                if self._state != OPEN or self._paused or self._mailbox is not None:
+                    break
+            if taken == len(messages):
+                return
+            messages = messages[taken:]
+        if self._state != OPEN:
+            endpoint.stats.dropped_messages += len(messages)
+            return
+        mailbox = self._mailbox
+        if mailbox is None:
+            mailbox = self._mailbox = Mailbox(self)
+        for message in messages:
+            mailbox.put(on_message, message)
+        if len(mailbox) > endpoint.limits.pending_events:
+            self._hold(BY_MAILBOX)
+
+    def _dispatch(self, callback: Callable[..., Any] | None, *args: Any) -> None:
+        """Call back now, or after what is under way."""
+        if callback is None:
+            return
+        if self._mailbox is not None:
+            self._mailbox.put(callback, *args)
+            return
+        awaitable = self.endpoint.fire(callback, self, *args)
+        if awaitable is not None:
+            self._await(callback, awaitable)
+
+    def _await(self, callback: Callable[..., Any], awaitable: Any) -> None:
+        if self._mailbox is None:
+            self._mailbox = Mailbox(self)
+        if not self._mailbox.busy:
+            self._mailbox.wait_for(callback, awaitable)
+        else:  # the callback has itself caused one that is async, such as on_buffer_full
+            self._mailbox.put(_give, awaitable)
+
+    @property
+    def held(self) -> bool:
+        """Whether the user paused it; a connection that has ended is not held."""
+        return bool(self._paused & BY_USER) and self._state < CLOSING
+
+    def mailbox_ran(self, empty: bool) -> None:
+        """The mailbox has called what it could."""
+        if empty:
+            self._mailbox = None
+        if self._paused & BY_MAILBOX and (
+            self._mailbox is None or len(self._mailbox) <= self.endpoint.limits.pending_events // 2
+        ):
+            self._release(BY_MAILBOX)
+
+    def _hold(self, why: int) -> None:
+        if not self._paused and self._state < CLOSED:
+            self._transport.pause_reading()
+        self._paused |= why
+
+    def _release(self, why: int) -> None:
+        self._paused &= ~why
+        self._seen = self.endpoint.reactor.tick
+        if not self._paused and self._state < CLOSED:
+            self._transport.resume_reading()
+
+    # Ending
+
+    def _leave(self, after: int, last: bytes = b"") -> None:
+        """Stop handling messages, send what is queued and the last bytes, and see to the rest by a deadline."""
+        self._drop_messages()
+        if last:
+            self._send_control(last)
+            if self._state == CLOSED:
+                return
+        self._state = CLOSING
+        self._after = after
+        self._room = -1
+        if self._paused:
+            self._paused = 0
+            self._transport.resume_reading()
+        self.endpoint.closing[self] = self.endpoint.reactor.tick + self.endpoint.limits.close_seconds
+        self._flushed()
+
+    def _flushed(self) -> None:
+        """Go on with closing once nothing is left to send."""
+        if self._queue is not None or self._blocked or self._after == WAIT:
+            return
+        if self._after == SHUT and self._transport.can_write_eof():
+            # Closing now, with bytes of the peer's unread, would reset the connection and destroy what was sent last.
+            with contextlib.suppress(OSError):
+                self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def _ended(self, ending: Ending) -> None:
+        """The codec takes nothing more."""
+        endpoint = self.endpoint
+        error = ending.error
+        if self._state == CLOSING:  # the peer answered our close frame
+            self._after = CLOSE
+            self._flushed()
+        elif error is None:
+            if self._mailbox is None:
+                self._say_goodbye(ending.reply)
+            else:  # answers to what came before it are still under way
+                self._mailbox.put(Connection._say_goodbye, ending.reply)
+        elif self._state == OPENING:
+            endpoint.throttle.log(
+                logging.INFO, "%s: %s: no handshake: %s", endpoint.name, self.remote_ip or "unix", ending.reason
+            )
+            self._frames = endpoint.cache(self._codec)
+            self._leave(SHUT, ending.reply)
+        elif self._state == OPEN:
+            endpoint.stats.protocol_errors += 1
+            endpoint.throttle.log(
+                logging.INFO, "%s: connection %s (%s) failed: %s", endpoint.name, self.id, self.remote_ip, error.reason
+            )
+            self._dispatch(endpoint.callbacks.on_error, error)
+            self._leave(SHUT, ending.reply)
+
+    def _say_goodbye(self, reply: bytes) -> None:
+        if self._state == OPEN:
+            self._leave(CLOSE, reply)
+
+    def eof_received(self) -> bool:
+        if self._state != OPEN:
+            return False
+        secure = self._transport.get_extra_info("ssl_object") is not None
+        if self._codec.closes_by_handshake or secure:
+            self._leave(CLOSE)
+            self.flush()
+            return False
+        # A client may shut its sending side and wait for the answers to what it sent.
+        if self._mailbox is None:
+            self._leave(CLOSE)
+        else:
+            self._mailbox.put(Connection._say_goodbye, b"")
+        return True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        endpoint = self.endpoint
+        endpoint.opening.pop(self, None)
+        endpoint.closing.pop(self, None)
+        self._state = CLOSED
+        self._drop_queue()
+        if endpoint.connections.pop(self.id, None) is None:
+            endpoint.stats.handshake_failures += 1
+            return
+        if exc is not None and not isinstance(exc, ConnectionError):
+            self._dispatch(endpoint.callbacks.on_error, exc)
+        self._dispatch(endpoint.callbacks.on_close)
+        if self._mailbox is not None and not self._mailbox.busy:
+            asyncio.get_running_loop().call_soon(self._mailbox.run)  # it was paused
+
+    def expire(self) -> None:
+        """The time for a handshake or for closing is over."""
+        self.destroy()
+
+    def _drop_messages(self) -> None:
+        if self._mailbox is not None:
+            self.endpoint.stats.dropped_messages += self._mailbox.drop(self.endpoint.callbacks.on_message)

@@ -1,0 +1,138 @@
+"""What all connections of one worker share: settings, callbacks, tables, counters, deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tidegate.net.reactor import FrameCache, Reactor
+from tidegate.net.stats import Stats
+from tidegate.net.throttle import Throttle
+from tidegate.protocols import Codec
+
+if TYPE_CHECKING:
+    from tidegate.net.connection import Connection
+    from tidegate.net.datagrams import Peer
+
+__all__ = ["Callbacks", "Endpoint", "Limits"]
+
+logger = logging.getLogger("tidegate")
+
+
+@dataclass(slots=True)
+class Callbacks:
+    """The user's functions; each may be `def` or `async def`."""
+
+    on_connect: Callable[..., Any] | None = None
+    on_message: Callable[..., Any] | None = None
+    on_close: Callable[..., Any] | None = None
+    on_error: Callable[..., Any] | None = None
+    on_buffer_full: Callable[..., Any] | None = None
+    on_buffer_drain: Callable[..., Any] | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """Bounds of one connection.
+
+    Attributes:
+        send_buffer_limit: bytes that may wait for a peer.
+        slow_consumer: what happens over it: the connection is closed, or its new messages are dropped.
+        handshake_seconds: until a protocol's handshake must be done.
+        close_seconds: that `close` waits for the peer.
+        pending_events: callbacks that may wait for one that is `async` before reading pauses.
+    """
+
+    send_buffer_limit: int = 1024 * 1024
+    slow_consumer: Literal["close", "drop"] = "close"
+    handshake_seconds: int = 10
+    close_seconds: int = 5
+    pending_events: int = 100
+
+
+class Endpoint:
+    """One for each worker in a process.
+
+    Args:
+        name: of the worker, for logs.
+        make_codec: makes a connection's protocol.
+        owner: what connections call their `worker`.
+    """
+
+    def __init__(
+        self, name: str, make_codec: Callable[[], Codec], callbacks: Callbacks, limits: Limits, owner: Any = None
+    ) -> None:
+        self.name = name
+        self.make_codec = make_codec
+        self.callbacks = callbacks
+        self.limits = limits
+        self.owner = owner
+        self.reactor = Reactor.acquire()
+        self.stats = Stats()
+        self.throttle = Throttle(logger)
+        self.connections: dict[int, Connection] = {}
+        self.opening: dict[Connection, int] = {}  # with the tick by which the handshake must be done
+        self.closing: dict[Connection, int] = {}  # with the tick at which waiting for the peer ends
+        self.tasks: set[asyncio.Future[Any]] = set()  # async callbacks under way
+        self.no_frames = FrameCache()  # stays empty
+        self._caches: dict[int, FrameCache] = {}
+        self.reactor.sweepers.append(self._sweep)
+
+    def release(self) -> None:
+        """End it, once its last connection is gone."""
+        self.reactor.sweepers.remove(self._sweep)
+        self.reactor.release()
+
+    def cache(self, codec: Codec) -> FrameCache:
+        """The frames of this turn, for connections that are sent the same bytes for the same message."""
+        if not codec.shared:
+            return self.no_frames
+        return self._caches.setdefault(codec.variant, FrameCache())
+
+    def fire(self, callback: Callable[..., Any] | None, connection: Connection | Peer, *args: Any) -> Any:
+        """Call back; gives an awaitable where there is something to wait for."""
+        if callback is None:
+            return None
+        try:
+            result = callback(connection, *args)
+        except Exception as error:
+            self.report(connection, callback, error)
+            return None
+        return result if result is not None and inspect.isawaitable(result) else None
+
+    def follow(
+        self, connection: Connection | Peer, callback: Callable[..., Any], awaitable: Awaitable[Any]
+    ) -> asyncio.Future[Any]:
+        """Run what a callback returned to its end."""
+
+        def done(task: asyncio.Future[Any]) -> None:
+            self.tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()):
+                self.report(connection, callback, error)
+
+        task = asyncio.ensure_future(awaitable)
+        self.tasks.add(task)
+        task.add_done_callback(done)
+        return task
+
+    def report(self, connection: Connection | Peer, callback: Callable[..., Any], error: BaseException) -> None:
+        """Log what a callback raised; the connection lives on."""
+        self.stats.handler_errors += 1
+        name = getattr(callback, "__qualname__", repr(callback))
+        logger.error("%s: connection %s: %s failed", self.name, connection.id, name, exc_info=error)
+
+    def _sweep(self) -> None:
+        """Once a second: end what took too long. Deadlines lie in the order in which they were set."""
+        now = self.reactor.tick
+        for table in (self.opening, self.closing):
+            late = []
+            for connection, deadline in table.items():
+                if deadline > now:
+                    break
+                late.append(connection)
+            for connection in late:
+                connection.expire()

@@ -1,0 +1,100 @@
+"""Accepting connections."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Sequence
+
+from tidegate.net.connection import Connection
+from tidegate.net.endpoint import Endpoint
+
+__all__ = ["Listener"]
+
+logger = logging.getLogger("tidegate")
+
+ACCEPTS_A_TURN = 32
+"""Connections taken at a time, so that those already here, and other processes on the same socket, get their turn."""
+PAUSE_SECONDS = 0.5
+"""Between attempts while there are no file descriptors."""
+TLS_HANDSHAKE_SECONDS = 10
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Listener:
+    """Takes connections from listening sockets and makes them an endpoint's.
+
+    It accepts by itself, since asyncio's and uvloop's own servers throw connections away where there are no file
+    descriptors left; here they wait in the kernel's queue, and another process on the same socket may take them.
+    """
+
+    def __init__(self, endpoint: Endpoint, sockets: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
+        self._endpoint = endpoint
+        self._sockets = list(sockets)
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
+        for sock in self._sockets:
+            self._loop.add_reader(sock.fileno(), self._accept, sock)
+
+    def close(self) -> None:
+        """Accept no more. The sockets are closed here; where the supervisor holds them too, they go on listening."""
+        for sock in self._sockets:
+            self._loop.remove_reader(sock.fileno())
+            sock.close()
+        for pause in self._pauses.values():
+            pause.cancel()
+        self._sockets.clear()
+        for task in self._starting:
+            task.cancel()
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                sock, _ = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    self._pause(listening, error)
+                    return
+                continue  # that connection was gone before it was taken
+            sock.setblocking(False)
+            task = self._loop.create_task(self._start(sock))
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
+
+    async def _start(self, sock: socket.socket) -> None:
+        endpoint = self._endpoint
+        direct = sock if self._context is None else None
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: Connection(endpoint, direct),
+                sock,
+                ssl=self._context,
+                ssl_handshake_timeout=None if self._context is None else TLS_HANDSHAKE_SECONDS,
+            )
+        except OSError as error:  # ssl.SSLError is one, and so is a time-out
+            endpoint.stats.handshake_failures += 1
+            endpoint.throttle.log(logging.INFO, "%s: no connection: %s", endpoint.name, error)
+            sock.close()
+
+    def _pause(self, listening: socket.socket, error: OSError) -> None:
+        self._endpoint.stats.accept_pauses += 1
+        self._endpoint.throttle.log(
+            logging.ERROR,
+            "%s: accepting pauses for %s s: %s. Raise the limit (ulimit -n) for more connections",
+            self._endpoint.name,
+            PAUSE_SECONDS,
+            error.strerror,
+        )
+        self._loop.remove_reader(listening.fileno())
+        self._pauses[listening] = self._loop.call_later(PAUSE_SECONDS, self._go_on, listening)
+
+    def _go_on(self, listening: socket.socket) -> None:
+        del self._pauses[listening]
+        self._loop.add_reader(listening.fileno(), self._accept, listening)

@@ -1,0 +1,34 @@
+"""Log lines that hostile peers can cause, a few a second at the most."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+__all__ = ["Throttle"]
+
+LINES_A_SECOND = 5
+
+
+class Throttle:
+    """Writes the first lines of each second, and with the next one says how many were left out."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._second = 0
+        self._written = 0
+        self._left_out = 0
+
+    def log(self, level: int, message: str, *args: object) -> None:
+        """Write a line, or count it."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._written = second, 0
+        if self._written >= LINES_A_SECOND:
+            self._left_out += 1
+            return
+        self._written += 1
+        if self._left_out:
+            message += f" (and {self._left_out} lines like this one left out)"
+            self._left_out = 0
+        self._logger.log(level, message, *args)

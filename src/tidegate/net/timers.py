@@ -1,0 +1,83 @@
+"""`every` and `after`: functions called later, in the running worker's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Timer", "after", "every"]
+
+logger = logging.getLogger("tidegate")
+
+
+class Timer:
+    """A function that is to be called, once or again and again."""
+
+    def __init__(self, seconds: float, repeat: bool, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if seconds < 0 or (repeat and seconds == 0):
+            raise ValueError(f"a timer needs seconds above 0, not {seconds!r}")
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError("timers run inside a worker: start them in on_worker_start or later") from None
+        self._seconds = seconds
+        self._repeat = repeat
+        self._fn = fn
+        self._args = args
+        self._task: asyncio.Future[Any] | None = None
+        self._cancelled = False
+        self._due = self._loop.time() + seconds
+        self._handle = self._loop.call_at(self._due, self._call)
+
+    def cancel(self) -> None:
+        """Call it no more. A call under way goes on."""
+        self._cancelled = True
+        self._handle.cancel()
+
+    def _call(self) -> None:
+        try:
+            result = self._fn(*self._args)
+            if inspect.isawaitable(result):
+                self._task = asyncio.ensure_future(result)
+                self._task.add_done_callback(self._done)
+                return
+        except Exception:
+            logger.exception("the timer's function %s failed", _name(self._fn))
+        self._again()
+
+    def _done(self, task: asyncio.Future[Any]) -> None:
+        self._task = None
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("the timer's function %s failed", _name(self._fn), exc_info=error)
+        self._again()
+
+    def _again(self) -> None:
+        """Plan the next call: on the beat, without catching up on what a slow function missed."""
+        if not self._repeat or self._cancelled:
+            return
+        now = self._loop.time()
+        self._due += self._seconds
+        if self._due < now:
+            self._due += ((now - self._due) // self._seconds + 1) * self._seconds
+        self._handle = self._loop.call_at(self._due, self._call)
+
+
+def _name(fn: Callable[..., Any]) -> str:
+    return getattr(fn, "__qualname__", repr(fn))
+
+
+def every(seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
+    """Call a function every so many seconds, the first time after as many.
+
+    It may be `def` or `async def`; a call that takes longer than the interval is not overtaken by the next. What it
+    raises is logged, and the timer goes on.
+    """
+    return Timer(seconds, True, fn, args)
+
+
+def after(seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
+    """Call a function once, after so many seconds; it may be `def` or `async def`."""
+    return Timer(seconds, False, fn, args)

@@ -1,0 +1,58 @@
+"""Where a worker runs: by itself in a program of its own, or as a child of the supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tidegate.net.address import Address
+from tidegate.net.sockets import bind
+
+__all__ = ["Context", "Standalone", "current", "enter"]
+
+
+class Context(Protocol):
+    """What a worker needs of its process."""
+
+    config: Mapping[str, Any]
+    running: list[Any]  # the workers that listen in this process
+
+    async def listen(self, address: Address, reuse_port: bool) -> list[socket.socket]:
+        """Give the listening sockets of an address."""
+        ...
+
+    def left(self, address: Address) -> None:
+        """A worker listens there no more."""
+
+
+class Standalone:
+    """A process without a supervisor: sockets are its own."""
+
+    def __init__(self) -> None:
+        self.config: Mapping[str, Any] = {}
+        self.running: list[Any] = []
+
+    async def listen(self, address: Address, reuse_port: bool) -> list[socket.socket]:
+        return bind(address, reuse_port)
+
+    def left(self, address: Address) -> None:
+        if address.scheme == "unix":
+            with contextlib.suppress(OSError):
+                os.unlink(address.path)
+
+
+_context: Context = Standalone()
+
+
+def current() -> Context:
+    """The running process's own."""
+    return _context
+
+
+def enter(context: Context) -> None:
+    """Make it the process's own."""
+    global _context
+    _context = context
