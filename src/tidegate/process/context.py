@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from tidegate.net.address import Address
 from tidegate.net.sockets import bind
 
-__all__ = ["Context", "Standalone", "current", "enter"]
+__all__ = ["Context", "Standalone", "current", "enter", "is_supervised", "mark_supervised"]
 
 
 class Context(Protocol):
@@ -45,6 +45,7 @@ class Standalone:
 
 
 _context: Context = Standalone()
+_supervised = False
 
 
 def current() -> Context:
@@ -56,3 +57,14 @@ def enter(context: Context) -> None:
     """Make it the process's own."""
     global _context
     _context = context
+
+
+def mark_supervised() -> None:
+    """This process is a child of the supervisor, also before it has a context."""
+    global _supervised
+    _supervised = True
+
+
+def is_supervised() -> bool:
+    """Whether it is one."""
+    return _supervised

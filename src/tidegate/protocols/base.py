@@ -4,7 +4,7 @@ A codec belongs to one connection. `feed` takes bytes in any split and gives who
 of one message. What else a protocol needs of its carrier it says through a few attributes, which the carrier looks at
 after each `feed`:
 
-    output      bytes to send ahead of anything else (pongs), taken by setting it back to b""
+    output      bytes to send ahead of anything else (pongs); `take_output` gives it
     handshake   a request that waits for `accept` or `reject`, where the protocol opens with one
     ending      why nothing more will be fed, and the last bytes to send
 """
@@ -20,7 +20,7 @@ from tidegate.errors import ProtocolError
 if TYPE_CHECKING:
     from tidegate.protocols.handshake import Handshake
 
-__all__ = ["Buffer", "Codec", "CustomCodec", "Ending", "Message", "UserCodec", "make_text"]
+__all__ = ["Buffer", "Codec", "CustomCodec", "Ending", "Message", "UserCodec", "ended_by", "make_text", "too_big"]
 
 Message = str | bytes
 Buffer = bytes | bytearray | memoryview
@@ -70,6 +70,10 @@ class Codec:
         """Give the bytes of one message."""
         raise NotImplementedError
 
+    def take_output(self) -> bytes:
+        """Give `output`, which is empty from then on."""
+        return b""
+
     def accept(self) -> list[Message]:
         """Answer `handshake` with yes; gives the messages that came behind it."""
         raise NotImplementedError
@@ -109,9 +113,12 @@ class CustomCodec(Codec):
             return []
         try:
             messages: list[Message] = list(self._codec.feed(bytes(data)))
+        except ProtocolError as error:
+            self.ending = ended_by(error)
+            return []
         except Exception as error:
-            problem = error if isinstance(error, ProtocolError) else ProtocolError(f"{type(error).__name__}: {error}")
-            self.ending = Ending(problem.code, problem.reason, error=problem)
+            self.ending = ended_by(problem := ProtocolError(f"{type(error).__name__}: {error}"))
+            problem.__cause__ = error  # more likely a bug of the codec's, which a traceback helps to find
             return []
         if messages:
             self._swallowed = 0
@@ -125,10 +132,19 @@ class CustomCodec(Codec):
         return self._codec.encode(message)
 
 
+def ended_by(error: ProtocolError, reply: bytes = b"") -> Ending:
+    """The ending that a peer's mistake brings.
+
+    The error is kept without its traceback and context: their frames hold the codec, in a cycle, and views of the read
+    buffer, which is only lent.
+    """
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return Ending(error.code, error.reason, reply, error)
+
+
 def too_big(limit: int) -> Ending:
     """The ending of a connection whose peer sent a message over `limit` bytes."""
-    error = ProtocolError(f"message over {limit} bytes", 1009)
-    return Ending(error.code, error.reason, error=error)
+    return ended_by(ProtocolError(f"message over {limit} bytes", 1009))
 
 
 def make_text(encoding: str | None) -> Callable[[bytes], Message]:
@@ -143,7 +159,7 @@ def make_text(encoding: str | None) -> Callable[[bytes], Message]:
     def decode(data: bytes) -> Message:
         try:
             return data.decode(encoding)
-        except UnicodeDecodeError:
+        except UnicodeError:
             return data
 
     return decode

@@ -8,6 +8,7 @@ from tidegate.protocols.base import (
     Codec,
     Ending,
     Message,
+    ended_by,
     make_text,
     too_big,
 )
@@ -54,8 +55,7 @@ class Frame(Codec):
         """Read a frame's length; 0, and an ending, where it is not allowed."""
         total = int.from_bytes(header[:HEADER])
         if total < HEADER:
-            error = ProtocolError(f"a frame's length is {total}, which is less than its own {HEADER} bytes")
-            self.ending = Ending(error.code, error.reason, error=error)
+            self.ending = ended_by(ProtocolError(f"a frame's length is {total}, less than its own {HEADER} bytes"))
         elif total - HEADER > self._limit:
             self.ending = too_big(self._limit)
         else:

@@ -9,14 +9,18 @@ __all__ = [
     "CLOSE",
     "CONTINUATION",
     "FIN",
+    "MAX_CONTROL_PAYLOAD",
     "PING",
     "PONG",
     "RSV1",
+    "SHORT_BINARY",
+    "SHORT_TEXT",
     "TEXT",
     "close_frame",
     "make_frame",
     "parse_close",
     "rotate",
+    "sendable_code",
 ]
 
 FIN, RSV1 = 0x80, 0x40

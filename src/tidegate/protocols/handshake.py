@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -14,13 +15,27 @@ import httptools
 
 from tidegate.errors import ProtocolError
 
-__all__ = ["MAX_REQUEST_SIZE", "Handshake", "HandshakeError", "accept_response", "parse_request", "reject_response"]
+__all__ = [
+    "MAX_REQUEST_SIZE",
+    "Handshake",
+    "HandshakeError",
+    "accept_response",
+    "choose_subprotocol",
+    "parse_request",
+    "reject_response",
+]
 
 MAX_REQUEST_SIZE = 16 * 1024
 """Bytes of request line and headers; nginx takes 4 × 8 KiB, Node 16 KiB, gunicorn 8 KiB a header."""
 
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 ONCE = ("host", "sec-websocket-key", "sec-websocket-version")
+
+TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
+SUBPROTOCOL = re.compile(TCHARS)
+# An extension's name or one of its parameters (RFC 6455 section 9.1). What is quoted must be a token too, so that no
+# comma or semicolon hides in it.
+EXTENSION_PART = re.compile(rf'{TCHARS}(?:[ \t]*=[ \t]*(?:{TCHARS}|"{TCHARS}"))?')
 
 
 @dataclass(slots=True)
@@ -129,6 +144,8 @@ def _check(handshake: Handshake, method: bytes, version: str) -> None:
         )
     if method != b"GET":
         raise HandshakeError(400, f"a WebSocket handshake is a GET, not a {method.decode('latin-1')}")
+    if not handshake.path.startswith("/"):
+        raise HandshakeError(400, f"the request's target is {handshake.path!r}, which is no path")
     if version in ("0.9", "1.0"):
         raise HandshakeError(400, f"a WebSocket handshake needs HTTP/1.1, not {version}")
     if "upgrade" not in (token.lower() for token in handshake.tokens("connection")):
@@ -148,10 +165,15 @@ def _check(handshake: Handshake, method: bytes, version: str) -> None:
     key = headers.get("sec-websocket-key", "")
     try:
         right = len(base64.b64decode(key.encode(), validate=True)) == 16
-    except (binascii.Error, UnicodeEncodeError):
+    except binascii.Error:
         right = False
     if not right:
         raise HandshakeError(400, "the header Sec-WebSocket-Key is not 16 bytes in base64")
+    if not all(map(SUBPROTOCOL.fullmatch, handshake.tokens("sec-websocket-protocol"))):
+        raise HandshakeError(400, "the header Sec-WebSocket-Protocol can't be read")
+    extensions = handshake.tokens("sec-websocket-extensions")
+    if not all(EXTENSION_PART.fullmatch(part.strip()) for offer in extensions for part in offer.split(";")):
+        raise HandshakeError(400, "the header Sec-WebSocket-Extensions can't be read")
     handshake.key = key
 
 

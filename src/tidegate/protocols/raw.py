@@ -30,7 +30,7 @@ class Raw(Codec):
         held = decoder.getstate()[0]
         try:
             text = decoder.decode(received)
-        except UnicodeDecodeError:
+        except UnicodeError:
             decoder.reset()
             return [held + received]
         return [text] if text else []

@@ -10,6 +10,7 @@ from tidegate.protocols.base import (
     Codec,
     Ending,
     Message,
+    ended_by,
     make_text,
     too_big,
 )
@@ -53,8 +54,7 @@ class Text(Codec):
                 self.ending = too_big(self._limit)
                 break
             if b" HTTP/" in line and HTTP_REQUEST_LINE.match(line):
-                error = ProtocolError("a line that looks like an HTTP request", 1008)
-                self.ending = Ending(error.code, error.reason, error=error)
+                self.ending = ended_by(ProtocolError("a line that looks like an HTTP request", 1008))
                 break
             messages.append(self._text(line))
         if self.ending is not None:
@@ -65,8 +65,8 @@ class Text(Codec):
 
     def _keep(self, rest: bytes) -> None:
         held = self._partial
-        # One byte more than a line may have: the last one could be the \r before a \n still to come.
-        if (len(held) if held else 0) + len(rest) > self._limit + 1:
+        # The last byte may be one more than a line may have, where it is the \r before a \n still to come.
+        if (len(held) if held else 0) + len(rest) - rest.endswith(b"\r") > self._limit:
             self._partial = None
             self.ending = too_big(self._limit)
         elif held is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tidegate.errors import ProtocolError
 from tidegate.protocols import deflate
 from tidegate.protocols.assembly import Assembly, not_utf8
-from tidegate.protocols.base import Codec, Ending, Message
+from tidegate.protocols.base import Codec, Ending, Message, ended_by
 from tidegate.protocols.frames import (
     BINARY,
     CLOSE,
@@ -79,7 +79,8 @@ class WebSocket(Codec):
         self._limit = max_message_size
         self._compression = compression
         self._subprotocols = subprotocols
-        self._held = b""  # bytes of a request or frame header whose rest has not come; of a control frame, all of it
+        # Bytes of a request or frame header whose rest has not come; of a control frame, all of it.
+        self._held: bytes | bytearray = b""
         self._assembly: Assembly | None = None
         self.output: bytes | bytearray = b""
         self.ending: Ending | None = None
@@ -101,16 +102,20 @@ class WebSocket(Codec):
         except ProtocolError as error:
             self._assembly = None
             self._held = b""
-            self.ending = Ending(error.code, error.reason, close_frame(error.code, error.reason), error)
+            self.ending = ended_by(error, close_frame(error.code, error.reason))
         return messages
 
     def _read_request(self, data: memoryview) -> None:
         """Collect the request, and what a hasty client sends behind it, until it is answered."""
+        if not self._held:
+            self._held = bytearray()  # a request byte by byte is collected in time linear in its length
         self._held += data
-        if self.handshake is not None:
-            if len(self._held) > self._limit + MAX_REQUEST_SIZE:
-                self._refuse(HandshakeError(400, "too much sent before the handshake was finished"))
-            return
+        if self.handshake is None:
+            self._find_request()
+        if self.handshake is not None and len(self._held) > self._limit + MAX_REQUEST_SIZE:
+            self._refuse(HandshakeError(400, "too much sent before the handshake was finished"))
+
+    def _find_request(self) -> None:
         end = self._held.find(b"\r\n\r\n", 0, MAX_REQUEST_SIZE)
         if end < 0:
             if len(self._held) >= MAX_REQUEST_SIZE:
@@ -118,7 +123,7 @@ class WebSocket(Codec):
             elif not self._held[:1].isalpha() and self._held[:1] not in b"\r\n":
                 self._refuse(HandshakeError(400, "the request is no HTTP"))
             return
-        head, self._held = self._held[: end + 4], self._held[end + 4 :]
+        head, self._held = bytes(self._held[: end + 4]), self._held[end + 4 :]
         try:
             self.handshake = parse_request(head)
         except HandshakeError as error:
@@ -127,7 +132,7 @@ class WebSocket(Codec):
     def _refuse(self, error: HandshakeError) -> None:
         self._held = b""
         self.handshake = None
-        self.ending = Ending(error.code, error.reason, reject_response(error), error)
+        self.ending = ended_by(error, reject_response(error))
 
     def accept(self) -> list[Message]:
         """Answer the handshake with 101; gives the messages that the client had sent behind it."""
@@ -139,11 +144,16 @@ class WebSocket(Codec):
             offers = handshake.headers.get("sec-websocket-extensions", "")
             if chosen := deflate.negotiate(offers):
                 extension, self.variant = chosen
-        self.output = accept_response(handshake.key, choose_subprotocol(handshake, self._subprotocols), extension)
+        subprotocol = choose_subprotocol(handshake, self._subprotocols)
+        self.output = bytearray(accept_response(handshake.key, subprotocol, extension))
         self.handshake = None
         self.ready = True
         early, self._held = self._held, b""
         return self.feed(memoryview(early)) if early else []
+
+    def take_output(self) -> bytes:
+        output, self.output = bytes(self.output), b""
+        return output
 
     def reject(self, error: HandshakeError) -> None:
         """Answer the handshake with an HTTP error."""

@@ -1,0 +1,25 @@
+"""``python -m tidegate``: the command line, and what the supervisor executes."""
+
+from __future__ import annotations
+
+import sys
+
+from tidegate.process.launch import CHILD, SUPERVISE
+
+
+def main() -> None:
+    what = sys.argv[1] if len(sys.argv) > 2 else ""
+    if what == CHILD:
+        from tidegate.app import App
+        from tidegate.process import child
+
+        sys.exit(child.main(int(sys.argv[2]), App))
+    from tidegate import cli
+
+    if what == SUPERVISE:
+        sys.exit(cli.supervise(int(sys.argv[2])))
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

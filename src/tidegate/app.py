@@ -1,0 +1,63 @@
+"""`App`: the workers that run together under one supervisor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.errors import ConfigurationError
+from tidegate.process import context
+from tidegate.worker import Worker
+
+__all__ = ["App"]
+
+
+class App:
+    """Several workers, started and stopped as one.
+
+    Args:
+        members: the workers; each with a name of its own.
+
+    Raises:
+        ConfigurationError: where two have the same name.
+    """
+
+    def __init__(self, *members: Worker) -> None:
+        names: set[str] = set()
+        for member in members:
+            if not isinstance(member, Worker):
+                raise ConfigurationError(f"an App takes workers, not {member!r}")
+            if member.name in names:
+                raise ConfigurationError(f"two workers are called {member.name!r}: give one a name=")
+            names.add(member.name)
+        if not members:
+            raise ConfigurationError("an App needs at least one worker")
+        self.members = members
+
+    def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Its topology, for the supervisor: ``{"workers": [{"name": …, "listen": …, "count": …}]}``."""
+        return {"workers": [member.describe(config) for member in self.members]}
+
+    def run(self, argv: Sequence[str] | None = None) -> None:
+        """Be the program's main part: ``python app.py start``, ``stop``, ``reload``, ``status`` and so on.
+
+        The app's processes import the same file; there this returns at once.
+        """
+        if context.is_supervised():
+            return
+        from tidegate import cli
+
+        cli.run_app(_main_target(), list(sys.argv[1:] if argv is None else argv))
+
+
+def _main_target() -> str:
+    """How the running program is called on the command line."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).removesuffix(".__main__")
+    path = getattr(main, "__file__", None)
+    if path is None:
+        raise ConfigurationError("app.run() needs a file that other processes can import")
+    return str(path)

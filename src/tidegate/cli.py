@@ -1,0 +1,335 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tidegate import tables
+from tidegate.errors import ConfigurationError, TidegateError
+from tidegate.process import supervise as supervising
+from tidegate.process.control import ask
+from tidegate.process.instance import Instance, running
+from tidegate.process.launch import Launch
+from tidegate.process.slots import StartError
+from tidegate.process.target import Target, parse_target
+from tidegate.settings import load_config
+
+__all__ = ["main", "run_app", "supervise"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RELOAD_SECONDS = 600
+RESTART_SECONDS = 60
+POLL_SECONDS = 0.05
+
+
+class Commands(click.Group):
+    """Prints our errors as one line, and exits with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TidegateError as error:
+            fail(error)
+
+
+def fail(error: TidegateError) -> None:
+    """Say what is wrong and leave."""
+    traceback = getattr(error, "traceback", None)
+    if traceback:
+        click.echo(traceback.rstrip(), err=True)
+    click.echo(f"tidegate: {error}", err=True)
+    sys.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tidegate")
+def main() -> None:
+    """Tidegate holds client connections and lets any backend push to them."""
+
+
+# Starting
+
+
+def background_options(command: F) -> F:
+    """Those of every command that starts an app."""
+    for option in (
+        click.option("--pid-file", type=click.Path(), help="Write the process id there as well."),
+        click.option("--log-file", type=click.Path(), help="With -d: where the output goes."),
+        click.option("-d", "--daemon", is_flag=True, help="Run in the background."),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("app")
+@background_options
+@click.option("--watch", is_flag=True, help="Reload when a Python file in the app's folder changes.")
+@click.option("--config", type=click.Path(), help="Read settings from this TOML file.")
+def start(app: str, daemon: bool, log_file: str | None, pid_file: str | None, watch: bool, config: str | None) -> None:
+    """Run an APP: app.py, app.py:name or package.module:name."""
+    if watch:
+        try:
+            import watchfiles  # noqa: F401
+        except ImportError:
+            raise ConfigurationError("--watch needs watchfiles: pip install 'tidegate[watch]'") from None
+    target = parse_target(app)
+    name = Path(target.path).stem if target.path else target.module.rpartition(".")[2]
+    launch(
+        Launch(target, name, config=config and os.path.abspath(config), watch=watch),
+        daemon=daemon,
+        log_file=log_file,
+        pid_file=pid_file,
+    )
+
+
+def launch(what: Launch, *, daemon: bool, log_file: str | None, pid_file: str | None) -> None:
+    """Run an app here, or in the background."""
+    instance = Instance.of(what.target, what.name)
+    what = replace(what, pid_file=pid_file and os.path.abspath(pid_file))
+    load_config(what.config)
+    if not daemon:
+        supervising.run(what, lambda: load_config(what.config), announcer(what), report_settled)
+        return
+    if instance.is_running():
+        raise ConfigurationError(f"it is running already (pid {instance.pid()}): 'tidegate stop' ends it")
+    what = replace(what, daemon=True, log_file=os.path.abspath(log_file or instance.log_file))
+    rows, problem = supervising.start_in_background(what)
+    tables.announce(what.name, rows, what.note)
+    click.echo(f"in the background, pid {instance.pid()}, log {what.log_file}")
+    if problem:
+        raise ConfigurationError(f"it runs, but a process does not start: {problem}")
+
+
+def announcer(what: Launch) -> Callable[[list[dict[str, Any]]], None]:
+    """How an app in the foreground shows what listens where."""
+    return lambda rows: tables.announce(what.name, rows, what.note)
+
+
+def report_settled(problem: str | None) -> None:
+    """All processes serve, or one does not, of which the log has told."""
+    if problem is None:
+        click.echo("ready")
+
+
+def supervise(fd: int) -> int:
+    """Be the supervisor that another process has started, and tell it how that went."""
+    what = supervising.receive_launch(fd)
+
+    def tell(**said: Any) -> None:
+        with contextlib.suppress(OSError):  # nobody listens after a restart
+            os.write(fd, json.dumps(said).encode() + b"\n")
+
+    def announce(rows: list[dict[str, Any]]) -> None:
+        announcer(what)(rows)
+        tell(rows=rows)
+
+    def settled(problem: str | None) -> None:
+        report_settled(problem)
+        tell(settled=problem)
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+    try:
+        supervising.run(what, lambda: load_config(what.config), announce, settled)
+    except TidegateError as error:
+        tell(error=str(error), traceback=getattr(error, "traceback", None))
+        fail(error)
+    return 0
+
+
+# Acting on a running app
+
+app_option = click.option("--app", help="Which app, where several run: as given to start, or its name.")
+
+
+def find(app: str | None) -> Instance:
+    """The running app that is meant.
+
+    Raises:
+        ConfigurationError: where there is none, or it is not clear which.
+    """
+    instances = running()
+    if app is None:
+        if not instances:
+            raise ConfigurationError("no app is running")
+        if len(instances) > 1:
+            names = ", ".join(instance.key for instance in instances)
+            raise ConfigurationError(f"several apps are running: say which with --app: {names}")
+        return instances[0]
+    for instance in instances:
+        if app == instance.key:
+            return instance
+    named = [instance for instance in instances if instance.key.rpartition("-")[0] == app]
+    if len(named) == 1:
+        return named[0]
+    if len(named) > 1:
+        raise ConfigurationError(f"several apps are called so: {', '.join(instance.key for instance in named)}")
+    with contextlib.suppress(ConfigurationError):
+        target = parse_target(app)
+        name = Path(target.path).stem if target.path else target.module.rpartition(".")[2]
+        instance = Instance.of(target, name)
+        if instance.is_running():
+            return instance
+    raise ConfigurationError(f"{app} is not running")
+
+
+def request(instance: Instance, op: str, seconds: float = 10, **parameters: Any) -> Any:
+    """Ask a running app.
+
+    Raises:
+        StartError: with the traceback of its new code.
+        ConfigurationError: anything else.
+    """
+    answer = ask(instance.socket, op, seconds, **parameters)
+    if "error" in answer:
+        if answer.get("traceback"):
+            raise StartError(answer["error"], answer["traceback"])
+        raise ConfigurationError(answer["error"])
+    return answer["result"]
+
+
+graceful_option = click.option("-g", "--graceful", is_flag=True, help="Let work in progress finish.")
+
+
+@main.command()
+@app_option
+@graceful_option
+def stop(app: str | None, graceful: bool) -> None:
+    """Stop the running app."""
+    instance = find(app)
+    pid = request(instance, "stop", graceful=graceful)["pid"]
+    while instance.is_running():
+        time.sleep(POLL_SECONDS)
+    click.echo(f"stopped {instance.key} (pid {pid})")
+
+
+@main.command()
+@app_option
+@graceful_option
+def restart(app: str | None, graceful: bool) -> None:
+    """Stop the running app and start it anew, in the same terminal or background."""
+    instance = find(app)
+    before = request(instance, "restart", RELOAD_SECONDS, graceful=graceful)["started"]
+    deadline = time.monotonic() + RESTART_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        with contextlib.suppress(TidegateError):
+            status = request(instance, "status")
+            if status["started"] != before and all(row["state"] == "running" for row in status["processes"]):
+                click.echo(f"restarted {instance.key} (pid {status['pid']})")
+                return
+    raise ConfigurationError(f"{instance.key} was stopped and does not run again: see its log")
+
+
+@main.command()
+@app_option
+@click.option("--all", "everything", is_flag=True, help="Also processes that are not reloadable.")
+def reload(app: str | None, everything: bool) -> None:
+    """Replace the app's processes with its new code, one by one."""
+    instance = find(app)
+    done = request(instance, "reload", RELOAD_SECONDS, all=everything)
+    click.echo(f"reloaded {instance.key}: {done}")
+
+
+@main.command()
+@app_option
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(app: str | None, as_json: bool) -> None:
+    """Show the running app's processes."""
+    found = request(find(app), "status")
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        tables.status(found)
+
+
+@main.command()
+@app_option
+@click.option("--limit", default=1000, show_default=True, help="Of each process.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def connections(app: str | None, limit: int, as_json: bool) -> None:
+    """Show the running app's connections."""
+    found = request(find(app), "connections", limit=limit)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        tables.connections(found)
+
+
+# The ready-made push server
+
+
+@main.command("push-server")
+@click.option("--listen", default="websocket://0.0.0.0:1234", show_default=True, help="Where browsers connect.")
+@click.option("--inner", default="text://127.0.0.1:5678", show_default=True, help="Where backends connect.")
+@click.option(
+    "--heartbeat", default=80, show_default=True, help="Seconds of silence before a client is closed; 0: never."
+)
+@click.option("--token-secret", envvar="TIDEGATE_TOKEN_SECRET", help="Bind only clients with a right checkToken.")
+@click.option(
+    "--token-algorithm",
+    type=click.Choice(["hmac-sha256", "md5"]),
+    default="hmac-sha256",
+    show_default=True,
+    help="How a checkToken is made.",
+)
+@click.option("--page", help="Serve a page there on which messages are seen to arrive: http://127.0.0.1:8000")
+@background_options
+def push_server(
+    listen: str,
+    inner: str,
+    heartbeat: int,
+    token_secret: str | None,
+    token_algorithm: str,
+    page: str | None,
+    daemon: bool,
+    log_file: str | None,
+    pid_file: str | None,
+) -> None:
+    """Push lines of JSON from backends to browsers.
+
+    A browser's first message is its uid; a backend sends {"uid": "uid1", …} and a line feed, and reads ok or fail.
+    """
+    arguments = {
+        "listen": listen,
+        "inner": inner,
+        "heartbeat": heartbeat,
+        "token_secret": token_secret,
+        "token_algorithm": token_algorithm,
+        "page": page,
+    }
+    launch(
+        Launch(
+            Target(module="tidegate.push_server", name="push_server", arguments=arguments),
+            "push-server",
+            note=f"open {page} and push from another terminal" if page else None,
+        ),
+        daemon=daemon,
+        log_file=log_file,
+        pid_file=pid_file,
+    )
+
+
+# python app.py …
+
+
+def run_app(target: str, arguments: list[str]) -> None:
+    """Carry out a command for one app: what `App.run` calls."""
+    if not arguments or arguments[0].startswith("-"):
+        commands = "start [-d] [--watch]|stop [-g]|restart|reload|status|connections"
+        click.echo(f"usage: {sys.argv[0]} {commands}", err=True)
+        sys.exit(2)
+    command, *options = arguments
+    main([command, target, *options] if command == "start" else [command, "--app", target, *options], prog_name=target)

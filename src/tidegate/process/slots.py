@@ -1,0 +1,179 @@
+"""A place in the app for one process, and the process that fills it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from tidegate.errors import TidegateError
+from tidegate.process.channel import Channel, send_first
+from tidegate.process.launch import CHILD, command
+
+__all__ = ["Process", "Slot", "StartError", "describe_exit", "pause"]
+
+STEADY_SECONDS = 10
+"""A process that lived this long did not die of its start."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
+"""Seconds before a process that keeps dying is started again: double after each time."""
+
+Listen = Callable[["Process", dict[str, Any]], Awaitable[Sequence[socket.socket]]]
+Left = Callable[["Process", str], None]
+
+
+class StartError(TidegateError):
+    """A process did not start.
+
+    Attributes:
+        traceback: of the user's code; None where the message says it all.
+    """
+
+    def __init__(self, message: str, traceback: str | None = None) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+class Process:
+    """A child process and the channel to it.
+
+    Args:
+        title: how logs and `ps` call it.
+        order: the first message to it.
+        listen: gives the sockets that it asks for.
+        left: is told of an address that it has closed.
+    """
+
+    def __init__(
+        self, title: str, order: dict[str, Any], listen: Listen | None = None, left: Left | None = None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # A process group of its own: Ctrl-C in the terminal is for the supervisor, which then stops its children.
+            self._popen = subprocess.Popen(
+                command(CHILD, theirs.fileno(), title),
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                process_group=0,
+            )
+        send_first(ours, {"title": title, **order})
+        self.title = title
+        self.started = time.monotonic()
+        self.stopping = False
+        self.ready: asyncio.Future[dict[str, Any]] = loop.create_future()
+        self.exited: asyncio.Future[int] = loop.create_future()
+        self._listen = listen
+        self._left = left
+        self.channel = Channel(ours, self._handle, lambda: None)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._popen.pid
+
+    async def _handle(self, op: str, parameters: dict[str, Any]) -> tuple[Any, Sequence[socket.socket]]:
+        match op:
+            case "listen" if self._listen is not None:
+                return None, await self._listen(self, parameters)
+            case "left" if self._left is not None:
+                self._left(self, parameters["address"])
+            case "ready" | "topology" if not self.ready.done():
+                self.ready.set_result(parameters)
+            case "failed" if not self.ready.done():
+                self.ready.set_exception(StartError(parameters["error"], parameters["traceback"]))
+        return None, ()
+
+    def reap(self) -> bool:
+        """See whether it has ended."""
+        code = self._popen.poll()
+        if code is None or self.exited.done():
+            return False
+        self.exited.set_result(code)
+        # What it said last is still to be read before the channel is closed.
+        asyncio.get_running_loop().call_later(0.05, self._end, code)
+        return True
+
+    def _end(self, code: int) -> None:
+        self.channel.close()
+        if not self.ready.done():
+            self.ready.set_exception(StartError(f"{self.title} ended at its start: {describe_exit(code)}"))
+        if not self.ready.cancelled():
+            self.ready.exception()  # nobody may be waiting for it
+
+    async def wait_ready(self, seconds: float) -> dict[str, Any]:
+        """Wait until it serves, or has said what it was asked.
+
+        Raises:
+            StartError: it does not.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.shield(self.ready), seconds)
+        except TimeoutError:
+            raise StartError(f"{self.title} was not ready after {seconds:.0f} seconds") from None
+
+    async def stop(self, seconds: float, **how: Any) -> None:
+        """Have it stop, and kill it when the time is over."""
+        self.stopping = True
+        self.channel.tell("stop", seconds=seconds, **how)
+        try:
+            await asyncio.wait_for(asyncio.shield(self.exited), seconds + 1)
+        except TimeoutError:
+            self.kill()
+            await self.exited
+
+    def kill(self) -> None:
+        """End it at once."""
+        if not self.exited.done():
+            self._popen.send_signal(signal.SIGKILL)
+
+
+class Slot:
+    """A worker's n-th process, whichever that is at the time."""
+
+    def __init__(self, worker: str, index: int) -> None:
+        self.worker = worker
+        self.index = index
+        self.process: Process | None = None
+        self.exits: Counter[int] = Counter()
+        self.deaths_at_start = 0
+        self.restart: asyncio.TimerHandle | None = None
+        self.removed = False
+
+    @property
+    def title(self) -> str:
+        """How logs and `ps` call it."""
+        return f"{self.worker}#{self.index}"
+
+    def note_death(self, process: Process) -> float:
+        """Count it; gives the seconds before the next try."""
+        lived = time.monotonic() - process.started
+        self.deaths_at_start = 0 if lived >= STEADY_SECONDS else self.deaths_at_start + 1
+        return pause(self.deaths_at_start)
+
+    def cancel_restart(self) -> None:
+        """Do not start it by itself."""
+        if self.restart is not None:
+            self.restart.cancel()
+            self.restart = None
+
+
+def pause(deaths: int) -> float:
+    """Seconds before a process is started again that died so many times in a row soon after its start."""
+    if deaths <= 1:
+        return 0.0
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(deaths - 2, 20))
+
+
+def describe_exit(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
