@@ -7,7 +7,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from tidegate.errors import ConfigurationError
 from tidegate.net.address import parse_address
@@ -82,6 +82,12 @@ class Worker:
         connections: the open ones by id.
         address: with the port that it really has, once it listens.
     """
+
+    if TYPE_CHECKING:  # users' own attributes
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     on_worker_start = Callback()
     on_connect = Callback()

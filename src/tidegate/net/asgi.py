@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ class ASGIServer:
 
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="auto", ws="none")
         config.load()
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # starting and stopping is told elsewhere
         config.ssl = context
         self._server = Server(config)
         self._task: asyncio.Task[None] | None = None

@@ -35,6 +35,12 @@ class Connection(Outbox):
 
     __slots__ = ("__dict__", "__weakref__", "_after", "_mailbox", "_paused", "_peer", "_seen")
 
+    if TYPE_CHECKING:  # users' own attributes
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
     def __init__(self, endpoint: Endpoint, sock: socket.socket | None) -> None:
         super().__init__(endpoint, sock)
         self._after = WAIT
