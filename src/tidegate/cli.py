@@ -100,27 +100,32 @@ def launch(what: Launch, *, daemon: bool, log_file: str | None, pid_file: str | 
     what = replace(what, pid_file=pid_file and os.path.abspath(pid_file))
     load_config(what.config)
     if not daemon:
-        supervising.run(what, lambda: load_config(what.config), announcer(what), report_settled)
+        supervising.run(what, lambda: load_config(what.config), announcer(what))
         return
     if instance.is_running():
         raise ConfigurationError(f"it is running already (pid {instance.pid()}): 'tidegate stop' ends it")
     what = replace(what, daemon=True, log_file=os.path.abspath(log_file or instance.log_file))
     rows, problem = supervising.start_in_background(what)
-    tables.announce(what.name, rows, what.note)
+    tables.announce(what.name, rows)
+    if what.note:
+        click.echo(what.note)
     click.echo(f"in the background, pid {instance.pid()}, log {what.log_file}")
     if problem:
         raise ConfigurationError(f"it runs, but a process does not start: {problem}")
 
 
-def announcer(what: Launch) -> Callable[[list[dict[str, Any]]], None]:
+def announcer(what: Launch) -> Callable[[list[dict[str, Any]], str | None], None]:
     """How an app in the foreground shows what listens where."""
-    return lambda rows: tables.announce(what.name, rows, what.note)
 
+    def announce(rows: list[dict[str, Any]], problem: str | None) -> None:
+        tables.announce(what.name, rows)
+        click.echo("ready" if problem is None else f"a process does not start: {problem}")
+        if what.note:
+            click.echo(what.note)
+        if not what.daemon:
+            click.echo("Ctrl-C ends it")
 
-def report_settled(problem: str | None) -> None:
-    """All processes serve, or one does not, of which the log has told."""
-    if problem is None:
-        click.echo("ready")
+    return announce
 
 
 def supervise(fd: int) -> int:
@@ -131,18 +136,14 @@ def supervise(fd: int) -> int:
         with contextlib.suppress(OSError):  # nobody listens after a restart
             os.write(fd, json.dumps(said).encode() + b"\n")
 
-    def announce(rows: list[dict[str, Any]]) -> None:
-        announcer(what)(rows)
-        tell(rows=rows)
-
-    def settled(problem: str | None) -> None:
-        report_settled(problem)
-        tell(settled=problem)
+    def started(rows: list[dict[str, Any]], problem: str | None) -> None:
+        announcer(what)(rows, problem)
+        tell(rows=rows, problem=problem)
         with contextlib.suppress(OSError):
             os.close(fd)
 
     try:
-        supervising.run(what, lambda: load_config(what.config), announce, settled)
+        supervising.run(what, lambda: load_config(what.config), started)
     except TidegateError as error:
         tell(error=str(error), traceback=getattr(error, "traceback", None))
         fail(error)
@@ -314,7 +315,7 @@ def push_server(
         Launch(
             Target(module="tidegate.push_server", name="push_server", arguments=arguments),
             "push-server",
-            note=f"open {page} and push from another terminal" if page else None,
+            note=f"Open {page} in a browser: it shows the line that pushes to it" if page else None,
         ),
         daemon=daemon,
         log_file=log_file,

@@ -26,17 +26,13 @@ def _print(title: str, columns: list[str], rows: list[list[str]]) -> None:
 NUMERIC = {"count", "memory", "conns", "in", "out", "msg/s", "failed", "uptime", "total", "idle", "queued"}
 
 
-def announce(app: str, rows: list[dict[str, Any]], note: str | None) -> None:
+def announce(app: str, rows: list[dict[str, Any]]) -> None:
     """What listens where."""
     _print(
         f"tidegate: {app}",
         ["worker", "kind", "count", "listening"],
-        [[row["name"], row["kind"], str(row["count"]), row["listen"]] for row in rows],
+        [[row["name"], row["kind"], str(row["count"]), " ".join(row["listen"]) or "-"] for row in rows],
     )
-    if note:
-        print(note, flush=True)  # noqa: T201
-    else:
-        print("Ctrl-C or 'tidegate stop' ends it", flush=True)  # noqa: T201
 
 
 def status(found: dict[str, Any]) -> None:

@@ -49,8 +49,9 @@ class Stop:
 class Child:
     """The context of a supervised worker: the supervisor has the sockets, and is asked for them."""
 
-    def __init__(self, sock: socket.socket, worker: Any, config: Mapping[str, Any]) -> None:
+    def __init__(self, sock: socket.socket, worker: Any, config: Mapping[str, Any], quiet: bool) -> None:
         self.config = config
+        self._quiet = quiet
         self.running: list[Any] = []
         self._worker = worker
         self._stopping: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
@@ -80,7 +81,10 @@ class Child:
         try:
             await self._worker.listen()
         except Exception as error:
-            logger.log(logging.ERROR, "did not start", exc_info=not isinstance(error, ConfigurationError))
+            if not isinstance(error, ConfigurationError):
+                logger.exception("did not start")
+            elif not self._quiet:
+                logger.error("did not start: %s", error)
             self._channel.tell("failed", **describe_failure(error))
             return 1
         self._channel.tell("ready")
@@ -162,9 +166,9 @@ def memory() -> int:
 def describe_failure(error: BaseException) -> dict[str, Any]:
     """An error for the supervisor: its traceback, or what one line says of it."""
     if isinstance(error, ConfigurationError):
-        return {"error": str(error), "traceback": None}
+        return {"message": str(error), "traceback": None, "is_configuration": True}
     frames = traceback.format_exception(error)
-    return {"error": f"{type(error).__name__}: {error}", "traceback": "".join(frames)}
+    return {"message": f"{type(error).__name__}: {error}", "traceback": "".join(frames)}
 
 
 def leave_with_supervisor(sock: socket.socket) -> None:
@@ -203,7 +207,7 @@ def main(fd: int, app_type: type[Any]) -> int:
     worker.id = order["index"]
 
     async def run() -> int:
-        child = Child(sock, worker, order["config"])
+        child = Child(sock, worker, order["config"], order["quiet"])
         context.enter(child)
         return await child.run()
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tidegate.process.slots import Slot
     from tidegate.process.supervisor import Supervisor
 
-__all__ = ["connections", "status"]
+__all__ = ["connections", "listeners", "status"]
 
 ANSWER_SECONDS = 2
 """That a process has to answer; one whose handler blocks its loop is shown as busy."""
@@ -78,6 +78,26 @@ def _row(supervisor: Supervisor, slot: Slot, answer: dict[str, Any] | None) -> d
     for counter in COUNTERS:
         row[counter] = sum(worker[counter] for worker in workers) if answer else None
     return row
+
+
+async def listeners(supervisor: Supervisor) -> list[dict[str, Any]]:
+    """What listens where: a row for each worker, with the ports that it opened besides.
+
+    Returns:
+        ``[{"name": …, "kind": …, "count": …, "listen": [address, …]}]``
+    """
+    slots = list(supervisor.slots.values())
+    answers = await asyncio.gather(*(_ask(slot, "status") for slot in slots))
+    rows = {
+        name: {"name": name, "kind": worker["kind"], "count": worker["count"], "listen": []}
+        for name, worker in supervisor.topology.items()
+    }
+    for slot, answer in zip(slots, answers, strict=True):
+        listen = rows[slot.worker]["listen"]
+        for worker in answer["workers"] if answer else ():
+            if worker["listen"] and worker["listen"] not in listen:
+                listen.append(worker["listen"])
+    return list(rows.values())
 
 
 async def connections(supervisor: Supervisor, limit: int) -> dict[str, Any]:

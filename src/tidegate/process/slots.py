@@ -31,11 +31,13 @@ class StartError(TidegateError):
 
     Attributes:
         traceback: of the user's code; None where the message says it all.
+        is_configuration: a setting can't be carried out, so that trying again is of no use.
     """
 
-    def __init__(self, message: str, traceback: str | None = None) -> None:
+    def __init__(self, message: str, traceback: str | None = None, is_configuration: bool = False) -> None:
         super().__init__(message)
         self.traceback = traceback
+        self.is_configuration = is_configuration
 
 
 class Process:
@@ -85,7 +87,7 @@ class Process:
             case "ready" | "topology" if not self.ready.done():
                 self.ready.set_result(parameters)
             case "failed" if not self.ready.done():
-                self.ready.set_exception(StartError(parameters["error"], parameters["traceback"]))
+                self.ready.set_exception(StartError(**parameters))
         return None, ()
 
     def reap(self) -> bool:

@@ -21,11 +21,10 @@ from tidegate.process.supervisor import Supervisor
 
 __all__ = ["receive_launch", "run", "start_in_background"]
 
-Announce = Callable[[list[dict[str, Any]]], None]
-Settled = Callable[[str | None], None]
+Started = Callable[[list[dict[str, Any]], str | None], None]
 
 
-def run(launch: Launch, read_config: Callable[[], dict[str, Any]], announce: Announce, settled: Settled) -> None:
+def run(launch: Launch, read_config: Callable[[], dict[str, Any]], started: Started) -> None:
     """Supervise an app until it is stopped; where it is restarted, this process is replaced.
 
     Raises:
@@ -39,7 +38,7 @@ def run(launch: Launch, read_config: Callable[[], dict[str, Any]], announce: Ann
         _write_pid_file(launch.pid_file)
 
     async def main() -> bool:
-        supervisor = Supervisor(launch, read_config, announce, settled)
+        supervisor = Supervisor(launch, read_config, started)
         await supervisor.run()
         return supervisor.restarting
 
@@ -107,15 +106,13 @@ def start_in_background(launch: Launch) -> tuple[list[dict[str, Any]], str | Non
             )
         os.close(log)
         ours.sendall(launch.to_json().encode() + b"\n")
-        rows: list[dict[str, Any]] = []
         with ours.makefile("rb") as lines:
-            for line in lines:
-                said = json.loads(line)
-                if "error" in said:
-                    if said["traceback"]:
-                        raise StartError(said["error"], said["traceback"])
-                    raise ConfigurationError(said["error"])
-                if "settled" in said:
-                    return rows, said["settled"]
-                rows = said["rows"]
+            line = lines.readline()
+    if line:
+        said = json.loads(line)
+        if "error" not in said:
+            return said["rows"], said["problem"]
+        if said["traceback"]:
+            raise StartError(said["error"], said["traceback"])
+        raise ConfigurationError(said["error"])
     raise ConfigurationError(f"it ended at its start: see {launch.log_file}")

@@ -39,16 +39,15 @@ class Supervisor:
     Args:
         launch: which.
         read_config: gives the TOML file's content, at the start and at each reload.
-        announce: called with a row for each worker once all sockets listen.
-        settled: called once every process serves, or with what keeps one from it.
+        started: called once every process serves, or has failed to, with a row for each worker: what listens where;
+            and with what keeps a process from serving, if anything.
     """
 
     def __init__(
         self,
         launch: Launch,
         read_config: Callable[[], dict[str, Any]],
-        announce: Callable[[list[dict[str, Any]]], None],
-        settled: Callable[[str | None], None],
+        started: Callable[[list[dict[str, Any]], str | None], None],
     ) -> None:
         self.launch = launch
         self.config: dict[str, Any] = {}
@@ -57,8 +56,9 @@ class Supervisor:
         self.topology: dict[str, dict[str, Any]] = {}
         self.restarting = False  # whether it is to be started again after its end
         self._read_config = read_config
-        self._announce = announce
-        self._settled = settled
+        self._started = started
+        self._failure: ConfigurationError | None = None
+        self._is_started = False
         self._instance = Instance.of(launch.target, launch.name)
         self._ports = Ports()
         self._control = ControlServer(self._command)
@@ -86,15 +86,16 @@ class Supervisor:
             self.config, self.topology = await self._probe()
             self._open_ports(self.topology)
             await self._control.start(self._instance.socket)
-            self._announce([self._announcement(worker) for worker in self.topology.values()])
             for worker in self.topology.values():
                 for index in range(worker["count"]):
                     self._fill(self._slot(worker["name"], index))
-            self._in_background(self._report_settled())
+            self._in_background(self._report_start())
             if self.launch.watch:
                 self._in_background(self._watch())
             graceful = await self._stop
             await self._stop_all(graceful)
+            if self._failure is not None:
+                raise self._failure
         finally:
             for process in self._processes:
                 process.kill()
@@ -102,12 +103,16 @@ class Supervisor:
             await self._control.close()
 
     def _signalled(self, graceful: bool = False) -> None:
-        if not self._stop.done():
-            logger.info("stopping")
-            self._stop.set_result(graceful)
-        else:  # asked again: at once
+        if self._stop.done():  # asked again: at once
             for process in self._processes:
                 process.kill()
+        else:
+            logger.info("stopping")
+            self._stop_once(graceful)
+
+    def _stop_once(self, graceful: bool) -> None:
+        if not self._stop.done():
+            self._stop.set_result(graceful)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -141,11 +146,8 @@ class Supervisor:
             raise
         return opened
 
-    def _announcement(self, worker: dict[str, Any]) -> dict[str, Any]:
-        listen = worker["listen"] and self._ports.real_address(worker["name"], worker["listen"])
-        return {"name": worker["name"], "kind": worker["kind"], "count": worker["count"], "listen": listen or "-"}
-
-    async def _report_settled(self) -> None:
+    async def _report_start(self) -> None:
+        """Wait for all processes, and tell; a setting that can't be carried out ends it all."""
         problem = None
         for slot in tuple(self.slots.values()):
             process = slot.process
@@ -153,9 +155,15 @@ class Supervisor:
                 continue
             try:
                 await process.wait_ready(START_SECONDS)
-            except TidegateError as error:
+            except StartError as error:
+                if error.is_configuration:
+                    self._failure = ConfigurationError(str(error))
+                    self._stop_once(False)
+                    return
                 problem = problem or f"{slot.title}: {error}"
-        self._settled(problem)
+        self._is_started = True
+        if not self._stop.done():
+            self._started(await report.listeners(self), problem)
 
     # Processes
 
@@ -175,6 +183,7 @@ class Supervisor:
             "config": self.config,
             "worker": slot.worker,
             "index": slot.index,
+            "quiet": not self._is_started,  # what is wrong with its settings is said here
         }
         process = Process(slot.title, order, listen, left)
         self._processes.add(process)
