@@ -1,0 +1,36 @@
+"""What every test has: no skips where nothing may be skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ALLOWED = Path(__file__).with_name("allowed_skips.txt")
+
+
+def allowed_skips() -> tuple[str, ...]:
+    lines = (line.split("#")[0].strip() for line in ALLOWED.read_text().splitlines())
+    return tuple(line for line in lines if line)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """Under TIDEGATE_NO_SKIPS a skipped test has failed, unless tests/allowed_skips.txt names it."""
+    outcome = yield
+    report = outcome.get_result()
+    if (
+        os.environ.get("TIDEGATE_NO_SKIPS")
+        and report.skipped
+        and not hasattr(report, "wasxfail")
+        and not item.nodeid.startswith(allowed_skips() or ("\0",))
+    ):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be: {call_reason(report.longrepr)}"
+
+
+def call_reason(longrepr: Any) -> str:
+    return str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
