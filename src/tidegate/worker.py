@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -24,9 +26,13 @@ from tidegate.settings import WorkerSettings, resolve
 
 __all__ = ["Worker"]
 
+logger = logging.getLogger("tidegate")
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 POLL_SECONDS = 0.01
+HASTY_SECONDS = 1.0
+"""That a handshake under way has at a stop, and clients have to answer a goodbye where it is not graceful."""
 
 
 class Callback:
@@ -143,7 +149,6 @@ class Worker:
         self._endpoint: Endpoint | None = None
         self._listener: Listener | Datagrams | None = None
         self._server: ASGIServer | None = None
-        self._started = 0.0
         self._check_address()
 
     def _check_address(self) -> None:
@@ -191,9 +196,10 @@ class Worker:
         process = context.current()
         settings = self.settings(process.config)
         self._endpoint = Endpoint(self.name, self._codec_maker(settings), self._callbacks, _limits(settings), self)
-        self._started = time.monotonic()
+        sockets: list[socket.socket] = []
         try:
-            sockets = [] if self.address is None else await process.listen(self.address, settings.reuse_port)
+            if self.address is not None:
+                sockets = await process.listen(self.address, settings.reuse_port)
             if self.address is not None:
                 self.address = local_address(self.address, sockets[0])
             await self._call("on_worker_start")
@@ -206,6 +212,8 @@ class Worker:
             else:
                 self._listener = Listener(self._endpoint, sockets, tls)
         except BaseException:
+            for sock in sockets:
+                sock.close()
             self._endpoint.release()
             self._endpoint = None
             raise
@@ -226,23 +234,32 @@ class Worker:
         endpoint, listener = self._endpoint, self._listener
         if endpoint is None:
             return
-        deadline = time.monotonic() + seconds
+        start = time.monotonic()
+        deadline = start + seconds
         if listener is not None:
             listener.close()
         if not graceful:
             for task in tuple(endpoint.tasks):
                 task.cancel()
-        await _until(lambda: not endpoint.tasks, deadline - seconds / 2)
-        await self._call("on_worker_stop")
+        # Whoever is being let in is told why, as those who are in.
+        await _until(lambda: not endpoint.opening and not (listener and listener.busy), start + HASTY_SECONDS)
+        await _until(lambda: not endpoint.tasks, start + (seconds / 2 if graceful else HASTY_SECONDS))
+        try:
+            await self._call("on_worker_stop")
+        except Exception:
+            logger.exception("%s: on_worker_stop failed", self.name)
         for connection in tuple(endpoint.connections.values()):
             connection.close(code=code, reason=reason)
         if self._server is not None:
             await self._server.stop(max(0.0, deadline - time.monotonic()))
-        await _until(lambda: not endpoint.connections and not endpoint.tasks, deadline)
+        patience = deadline if graceful else min(deadline, time.monotonic() + HASTY_SECONDS)
+        await _until(lambda: not endpoint.connections and not endpoint.tasks, patience)
         for connection in (*endpoint.connections.values(), *endpoint.opening, *endpoint.closing):
             connection.destroy()
         for task in tuple(endpoint.tasks):
             task.cancel()
+        if listener is not None:
+            listener.abandon()
         await asyncio.sleep(0)  # what was destroyed calls on_close in the loop's next turn
         await asyncio.sleep(0)
         endpoint.release()

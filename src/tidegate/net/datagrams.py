@@ -100,6 +100,11 @@ class Datagrams(asyncio.DatagramProtocol):
         self.endpoint.stats.frames_out += 1
         return True
 
+    busy = False
+
+    def abandon(self) -> None:
+        """Nothing is on its way here."""
+
     def close(self) -> None:
         """Receive no more."""
         self._transport.close()

@@ -126,12 +126,13 @@ class Endpoint:
         logger.error("%s: connection %s: %s failed", self.name, connection.id, name, exc_info=error)
 
     def _sweep(self) -> None:
-        """Once a second: end what took too long. Deadlines lie in the order in which they were set."""
+        """Once a second: end what took too long. A table's deadlines lie in the order in which they were set."""
+        self.throttle.flush()
         now = self.reactor.tick
         for table in (self.opening, self.closing):
             late = []
             for connection, deadline in table.items():
-                if deadline > now:
+                if deadline >= now:  # the tick may have been about to end when it was set
                     break
                 late.append(connection)
             for connection in late:

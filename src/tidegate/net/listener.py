@@ -49,6 +49,14 @@ class Listener:
         for pause in self._pauses.values():
             pause.cancel()
         self._sockets.clear()
+
+    @property
+    def busy(self) -> bool:
+        """Whether connections are on their way from the system to the endpoint."""
+        return bool(self._starting)
+
+    def abandon(self) -> None:
+        """Give those up."""
         for task in self._starting:
             task.cancel()
 

@@ -11,7 +11,7 @@ LINES_A_SECOND = 5
 
 
 class Throttle:
-    """Writes the first lines of each second, and with the next one says how many were left out."""
+    """Writes the first lines of each second, and then how many were left out."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
@@ -24,11 +24,15 @@ class Throttle:
         second = int(time.monotonic())
         if second != self._second:
             self._second, self._written = second, 0
+            self.flush()
         if self._written >= LINES_A_SECOND:
             self._left_out += 1
             return
         self._written += 1
-        if self._left_out:
-            message += f" (and {self._left_out} lines like this one left out)"
-            self._left_out = 0
         self._logger.log(level, message, *args)
+
+    def flush(self) -> None:
+        """Say how many lines were left out; called once a second."""
+        if self._left_out:
+            self._logger.warning("%d lines like the last ones were left out", self._left_out)
+            self._left_out = 0
