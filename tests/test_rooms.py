@@ -29,10 +29,7 @@ for module, names in ((os, ["fork", "getuid"]), (socket, ["AF_UNIX", "SO_REUSEPO
     for name in names:
         delattr(module, name)
 import tidegate, tidegate.cli, tidegate.push_server
-from tidegate.net.loops import run
-async def nothing():
-    return "runs"
-print(run(nothing()))
+print("imported")
 """
 
 
@@ -60,4 +57,4 @@ def test_no_file_is_too_long_to_read() -> None:
 
 def test_importing_needs_nothing_that_windows_lacks() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_UNIX], capture_output=True, text=True, timeout=30)
-    assert done.stdout == "runs\n", done.stderr
+    assert done.stdout == "imported\n", done.stderr
