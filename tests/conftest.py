@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
+
+
+@pytest.fixture
+def run_folder() -> Iterator[Path]:
+    """A folder for control sockets, whose paths have to be short."""
+    with tempfile.TemporaryDirectory(prefix="tg") as folder:
+        yield Path(folder)
 
 
 def allowed_skips() -> tuple[str, ...]:

@@ -27,9 +27,9 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 @contextmanager
-def running(command: list[str], folder: Path) -> Iterator[None]:
+def running(command: list[str], folder: Path, run_folder: Path) -> Iterator[None]:
     """An app in the foreground, from its "ready" to a clean end by Ctrl-C."""
-    environment = {**os.environ, "TIDEGATE_RUN_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "TIDEGATE_RUN_DIR": str(run_folder), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process.stdout:
@@ -47,7 +47,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     loops.run(limited())
 
 
-def test_the_readmes_program_is_a_chat(tmp_path: Path) -> None:
+def test_the_readmes_program_is_a_chat(tmp_path: Path, run_folder: Path) -> None:
     port = free_port()
     (program,) = blocks(ROOT / "README.md", "python")
     (tmp_path / "chat.py").write_text(program.replace("7272", str(port)))
@@ -59,11 +59,11 @@ def test_the_readmes_program_is_a_chat(tmp_path: Path) -> None:
         for guest in guests:
             await guest.close()
 
-    with running([sys.executable, "-m", "tidegate", "start", "chat.py"], tmp_path):
+    with running([sys.executable, "-m", "tidegate", "start", "chat.py"], tmp_path, run_folder):
         run(test)
 
 
-def test_the_example_pushes_as_the_tutorial_says(tmp_path: Path) -> None:
+def test_the_example_pushes_as_the_tutorial_says(tmp_path: Path, run_folder: Path) -> None:
     client_port, inner_port = free_port(), free_port()
     for name in ("server.py", "push.py"):
         text = (ROOT / "examples" / "push" / name).read_text()
@@ -88,7 +88,7 @@ def test_the_example_pushes_as_the_tutorial_says(tmp_path: Path) -> None:
         await tabs[1].close()
         await backend.close()
 
-    with running([sys.executable, "server.py", "start"], tmp_path):
+    with running([sys.executable, "server.py", "start"], tmp_path, run_folder):
         run(test)
 
 

@@ -41,7 +41,8 @@ class Server:
         for line in self._process.stdout:
             self.said += line
             if line.startswith("Ctrl-C"):
-                break
+                return
+        raise RuntimeError("it did not start")
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)
@@ -71,8 +72,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+def server(run_folder: Path) -> Iterator[Server]:
+    server = Server(run_folder)
     yield server
     server.stop()
 
@@ -112,8 +113,8 @@ def test_it_fits_a_phone(server: Server, page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_with_a_token_secret_the_page_asks_for_a_token(tmp_path: Path, page: Page) -> None:
-    server = Server(tmp_path, "--token-secret", "s")
+def test_with_a_token_secret_the_page_asks_for_a_token(run_folder: Path, page: Page) -> None:
+    server = Server(run_folder, "--token-secret", "s")
     try:
         page.goto(server.url)
         page.fill("#token", "wrong")
