@@ -57,6 +57,11 @@ class Channel:
         sock.setblocking(False)
         self._loop.add_reader(sock.fileno(), self._read)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has ended it, as far as is known."""
+        return self._open
+
     async def request(self, op: str, sockets: bool = False, **parameters: Any) -> Any:
         """Ask, and wait for the answer.
 
@@ -103,7 +108,10 @@ class Channel:
             raise ChannelClosedError("the process is gone")
         if sockets:
             message["fds"] = len(sockets)
-        self._outgoing.append((json.dumps(message).encode() + b"\n", sockets))
+        line = json.dumps(message).encode() + b"\n"
+        if len(line) > MAX_LINE:
+            raise ValueError(f"an answer of {len(line)} bytes is too long: ask for less")
+        self._outgoing.append((line, sockets))
         self._write()
 
     def _write(self) -> None:
@@ -129,6 +137,8 @@ class Channel:
     def _read(self) -> None:
         try:
             data, fds, _, _ = socket.recv_fds(self._socket, 65536, MAX_FDS)
+            for fd in fds:
+                os.set_inheritable(fd, False)  # no program that the user's code starts is to hold a port open
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -174,12 +184,15 @@ class Channel:
             logger.exception("a request failed")
             answer = {"re": number, "error": f"{type(error).__name__}: {error}"}
         if number is not None and self._open:
-            self._send(answer, sockets)
+            try:
+                self._send(answer, sockets)
+            except ValueError as error:
+                self._send({"re": number, "error": str(error)})
 
 
 def send_first(sock: socket.socket, message: dict[str, Any]) -> None:
     """Write a message before there is a loop at the other end; the kernel holds it until then."""
-    sock.sendall(json.dumps(message).encode() + b"\n")
+    sock.sendall(json.dumps(message, default=str).encode() + b"\n")  # TOML has dates
 
 
 def receive_first(sock: socket.socket) -> dict[str, Any]:
