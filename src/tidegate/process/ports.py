@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import AddressError
 from tidegate.net.address import Address, parse_address
@@ -27,21 +27,34 @@ class Port:
     """The sockets of one address.
 
     Attributes:
-        worker: whose main address it is; empty for one that a process opened besides.
-        slot: the only one whose processes may have it; None for any.
-        users: processes that were given it.
+        slot: of one that a process opened besides its main address, the only place whose processes may have it; None
+            for any.
+        users: processes that were given it then.
     """
 
     address: Address
     sockets: list[socket.socket]
-    worker: str = ""
     slot: Slot | None = None
     users: set[Process] = field(default_factory=set)
 
-    def close(self) -> None:
+    def is_place(self, address: Address) -> bool:
+        """Whether that is the same port or path, whatever is spoken there."""
+        mine, other = self.address, address
+        if "unix" in (mine.scheme, other.scheme):
+            return mine == other
+        both_udp = (mine.scheme == "udp") == (other.scheme == "udp")
+        return both_udp and mine.port != 0 and (mine.host, mine.port) == (other.host, other.port)
+
+    def add(self, process: Process) -> None:
+        """Add a user; of those of its title that died one stays, so that the port does while there is none."""
+        dead = [user for user in self.users if user.title == process.title and user.exited.done()]
+        self.users.difference_update(dead[1:])
+        self.users.add(process)
+
+    def close(self, keep_path: bool = False) -> None:
         for sock in self.sockets:
             sock.close()
-        if self.address.scheme == "unix":
+        if self.address.scheme == "unix" and not keep_path:
             with contextlib.suppress(OSError):
                 os.unlink(self.address.path)
 
@@ -53,32 +66,44 @@ class Ports:
         self._main: dict[tuple[str, str], Port] = {}  # by worker and address
         self._other: list[Port] = []
 
-    def open_main(self, worker: str, address: str, reuse_port: bool) -> bool:
-        """Listen on a worker's address; whether it had to be opened.
+    def open_mains(self, topology: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+        """Listen wherever the topology says and nothing does yet, all of it or nothing; gives what was opened.
+
+        A port whose worker has another name now, or speaks another protocol, passes on without a moment in which
+        nothing listens.
 
         Raises:
-            AddressError: where it can't be had.
+            AddressError: where an address can't be had.
         """
-        if (worker, address) in self._main:
-            return False
-        parsed = parse_address(address)
-        self._main[worker, address] = Port(parsed, bind(parsed, reuse_port), worker)
-        return True
+        wanted = _mains(topology)
+        free = [port for key, port in self._main.items() if key not in wanted]
+        opened: list[tuple[str, str]] = []
+        try:
+            for key, reuse_port in wanted.items():
+                if key in self._main:
+                    continue
+                address = parse_address(key[1])
+                before = next((port for port in free if port.is_place(address)), None)
+                if before is not None:
+                    free.remove(before)
+                sockets = [sock.dup() for sock in before.sockets] if before else bind(address, reuse_port)
+                self._main[key] = Port(address, sockets)
+                opened.append(key)
+        except AddressError:
+            for name, where in opened:
+                self.close_main(name, where)
+            raise
+        return opened
+
+    def keep_mains(self, topology: dict[str, dict[str, Any]]) -> None:
+        """Listen on no main address but the topology's."""
+        for name, address in self._main.keys() - _mains(topology).keys():
+            self.close_main(name, address)
 
     def close_main(self, worker: str, address: str) -> None:
         """Listen there no more."""
-        port = self._main.pop((worker, address), None)
-        if port is not None:
-            port.close()
-
-    def mains(self) -> set[tuple[str, str]]:
-        """Workers and addresses that are open."""
-        return set(self._main)
-
-    def real_address(self, worker: str, address: str) -> str:
-        """An address with the port that it has."""
-        port = self._main.get((worker, address))
-        return str(local_address(port.address, port.sockets[0])) if port else address
+        port = self._main.pop((worker, address))
+        port.close(keep_path=any(other.is_place(port.address) for other in self._main.values()))
 
     def give(self, slot: Slot, process: Process, address: str, reuse_port: bool) -> list[socket.socket]:
         """Find or open the sockets that a process asks for.
@@ -91,16 +116,21 @@ class Ports:
             return main.sockets
         parsed = parse_address(address)
         for port in self._other:
-            if process in port.users and port.address == parsed:
+            if port.address != parsed:
+                continue
+            if process in port.users:
                 if parsed.port == 0 and parsed.scheme != "unix":
                     continue
                 raise AddressError(f"can't listen on {address}: this process does already")
-            if port.address == parsed and (port.slot is slot or (port.slot is None and reuse_port and parsed.port)):
-                port.users.add(process)
+            others = {user.title for user in port.users if user.title != slot.title and not user.exited.done()}
+            if port.slot is slot or (port.slot is None and parsed.port and (reuse_port or not others)):
+                port.slot = None if reuse_port and parsed.port else slot
+                port.add(process)
                 return port.sockets
-            if port.address == parsed and parsed.port and port.slot is not None:
+            if parsed.port or parsed.scheme == "unix":
+                holder = port.slot.title if port.slot is not None else ", ".join(sorted(others))
                 raise AddressError(
-                    f"can't listen on {address}: {port.slot.title} does already. "
+                    f"can't listen on {address}: {holder} does already. "
                     "With reuse_port=True several processes of a worker may"
                 )
         port = Port(parsed, bind(parsed, reuse_port), slot=None if reuse_port and parsed.port else slot)
@@ -113,6 +143,12 @@ class Ports:
         for port in tuple(self._other):
             if process in port.users and str(local_address(port.address, port.sockets[0])) == address:
                 self._drop_users(port, {process} | (port.users - living))
+
+    def withdraw(self, process: Process) -> None:
+        """A process that was to replace another does not start; close what it alone had."""
+        for port in tuple(self._other):
+            if process in port.users:
+                self._drop_users(port, {process})
 
     def prune(self, living: set[Process]) -> None:
         """Close what none of the processes uses that live after a reload."""
@@ -131,3 +167,10 @@ class Ports:
             port.close()
         self._main.clear()
         self._other.clear()
+
+
+def _mains(topology: dict[str, dict[str, Any]]) -> dict[tuple[str, str], bool]:
+    """Workers and main addresses, each with whether other programs may listen there too."""
+    return {
+        (worker["name"], worker["listen"]): worker["reuse_port"] for worker in topology.values() if worker["listen"]
+    }

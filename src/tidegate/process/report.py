@@ -93,8 +93,10 @@ async def listeners(supervisor: Supervisor) -> list[dict[str, Any]]:
         for name, worker in supervisor.topology.items()
     }
     for slot, answer in zip(slots, answers, strict=True):
+        if answer is None or slot.worker not in rows:
+            continue
         listen = rows[slot.worker]["listen"]
-        for worker in answer["workers"] if answer else ():
+        for worker in answer["workers"]:
             if worker["listen"] and worker["listen"] not in listen:
                 listen.append(worker["listen"])
     return list(rows.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ STEADY_SECONDS = 10
 """A process that lived this long did not die of its start."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
 """Seconds before a process that keeps dying is started again: double after each time."""
+HELD_SECONDS = 1
+"""That an ended process's channel may stay open."""
 
 Listen = Callable[["Process", dict[str, Any]], Awaitable[Sequence[socket.socket]]]
 Left = Callable[["Process", str], None]
@@ -57,13 +60,18 @@ class Process:
         ours, theirs = socket.socketpair()
         with theirs:
             # A process group of its own: Ctrl-C in the terminal is for the supervisor, which then stops its children.
-            self._popen = subprocess.Popen(
-                command(CHILD, theirs.fileno(), title),
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                process_group=0,
-            )
-        send_first(ours, {"title": title, **order})
+            try:
+                self._popen = subprocess.Popen(
+                    command(CHILD, theirs.fileno(), title),
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    process_group=0,
+                )
+            except OSError:
+                ours.close()
+                raise
+        with contextlib.suppress(OSError):  # it has died already, as will be noticed
+            send_first(ours, {"title": title, **order})
         self.title = title
         self.started = time.monotonic()
         self.stopping = False
@@ -71,7 +79,7 @@ class Process:
         self.exited: asyncio.Future[int] = loop.create_future()
         self._listen = listen
         self._left = left
-        self.channel = Channel(ours, self._handle, lambda: None)
+        self.channel = Channel(ours, self._handle, self._ended)
 
     @property
     def pid(self) -> int:
@@ -96,14 +104,22 @@ class Process:
         if code is None or self.exited.done():
             return False
         self.exited.set_result(code)
-        # What it said last is still to be read before the channel is closed.
-        asyncio.get_running_loop().call_later(0.05, self._end, code)
+        if self.channel.is_open:
+            # What it said last is still to be read. A process that it has started may hold the other end for longer.
+            asyncio.get_running_loop().call_later(HELD_SECONDS, self._end)
+        else:
+            self._end()
         return True
 
-    def _end(self, code: int) -> None:
+    def _ended(self) -> None:
+        if self.exited.done():
+            self._end()
+
+    def _end(self) -> None:
         self.channel.close()
         if not self.ready.done():
-            self.ready.set_exception(StartError(f"{self.title} ended at its start: {describe_exit(code)}"))
+            how = describe_exit(self.exited.result())
+            self.ready.set_exception(StartError(f"{self.title} ended at its start: {how}"))
         if not self.ready.cancelled():
             self.ready.exception()  # nobody may be waiting for it
 

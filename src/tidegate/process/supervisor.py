@@ -1,4 +1,4 @@
-"""The supervisor: starts every process of an app, restarts what dies, reloads, and answers for all of them."""
+"""The supervisor: starts every process of an app, restarts what dies, and carries out commands."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from tidegate.errors import AddressError, ConfigurationError, TidegateError
+from tidegate.errors import ConfigurationError, TidegateError
 from tidegate.process import report
 from tidegate.process.control import ControlServer
 from tidegate.process.instance import Instance
 from tidegate.process.launch import Launch
 from tidegate.process.ports import Ports
+from tidegate.process.reload import reload
 from tidegate.process.slots import Process, Slot, StartError, describe_exit
 
 __all__ = ["Supervisor"]
 
 logger = logging.getLogger("tidegate")
+
+T = TypeVar("T")
 
 PROBE_SECONDS = 60
 START_SECONDS = 60
@@ -30,7 +33,9 @@ STOP_SECONDS = 5
 GRACEFUL_SECONDS = 30
 """The same where work in progress may finish."""
 
-SERVICE_RESTART = {"code": 1012, "reason": "the server is reloaded"}
+
+class StoppedError(TidegateError):
+    """The app was stopped before it was done."""
 
 
 class Supervisor:
@@ -54,16 +59,16 @@ class Supervisor:
         self.started = time.time()
         self.slots: dict[tuple[str, int], Slot] = {}
         self.topology: dict[str, dict[str, Any]] = {}
+        self.ports = Ports()
+        self.processes: set[Process] = set()
         self.restarting = False  # whether it is to be started again after its end
         self._read_config = read_config
         self._started = started
         self._failure: ConfigurationError | None = None
         self._is_started = False
         self._instance = Instance.of(launch.target, launch.name)
-        self._ports = Ports()
         self._control = ControlServer(self._command)
-        self._processes: set[Process] = set()
-        self._reloading = asyncio.Lock()
+        self._changing = asyncio.Lock()  # held while processes are started or replaced
         self._stop: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -76,75 +81,100 @@ class Supervisor:
             StartError: its code does not import.
             ConfigurationError: it can't be started as it is.
         """
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._signalled)
-        loop.add_signal_handler(signal.SIGQUIT, self._signalled, True)
-        loop.add_signal_handler(signal.SIGUSR1, lambda: self._in_background(self._reload_logged()))
+        self._handle_signals()
         try:
-            self.config, self.topology = await self._probe()
-            self._open_ports(self.topology)
             await self._control.start(self._instance.socket)
-            for worker in self.topology.values():
-                for index in range(worker["count"]):
-                    self._fill(self._slot(worker["name"], index))
-            self._in_background(self._report_start())
-            if self.launch.watch:
-                self._in_background(self._watch())
+            try:
+                await self._unless_stopped(self._begin())
+            except StoppedError:
+                return
             graceful = await self._stop
             await self._stop_all(graceful)
             if self._failure is not None:
                 raise self._failure
         finally:
-            for process in self._processes:
+            for process in self.processes:
                 process.kill()
-            self._ports.close()
+            await asyncio.gather(*(process.exited for process in self.processes))
+            self.ports.close()
             await self._control.close()
 
-    def _signalled(self, graceful: bool = False) -> None:
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(number, self._stop_now_or_harder)
+        loop.add_signal_handler(signal.SIGQUIT, self._stop_now_or_harder, True)
+        loop.add_signal_handler(signal.SIGUSR1, lambda: self._in_background(self._reload_logged()))
+
+    async def _begin(self) -> None:
+        async with self._changing:
+            self.config, self.topology = await self.probe()
+            self.ports.open_mains(self.topology)
+            for worker in self.topology.values():
+                for index in range(worker["count"]):
+                    self.fill(self.slot(worker["name"], index))
+        self._in_background(self._report_start())
+        if self.launch.watch:
+            self._in_background(self._watch())
+
+    def _stop_now_or_harder(self, graceful: bool = False) -> None:
+        self.restarting = False
         if self._stop.done():  # asked again: at once
-            for process in self._processes:
+            for process in self.processes:
                 process.kill()
         else:
             logger.info("stopping")
-            self._stop_once(graceful)
-
-    def _stop_once(self, graceful: bool) -> None:
-        if not self._stop.done():
             self._stop.set_result(graceful)
 
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something that is given up where the app is stopped meanwhile.
+
+        Raises:
+            StoppedError: it was.
+        """
+        task = asyncio.get_running_loop().create_task(work)
+        try:
+            await asyncio.wait((task, self._stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if self._stop.done():
+                task.cancel()
+        if self._stop.done():
+            await asyncio.gather(task, return_exceptions=True)
+            raise StoppedError("the app was stopped meanwhile")
+        return task.result()
+
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()):
+                logger.error("the supervisor failed to do something", exc_info=error)
+
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(done)
 
-    async def _probe(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Have a process import the app and say what it consists of; gives the configuration and workers by name."""
+    async def probe(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Have a process import the app and say what it consists of; gives the configuration and workers by name.
+
+        Raises:
+            StartError: it does not import.
+            ConfigurationError: the configuration file can't be read.
+        """
         config = self._read_config()
         order = {"op": "probe", "config": config, "target": _fields(self.launch)}
-        process = Process(f"{self.launch.name} probe", order)
-        self._processes.add(process)
+        try:
+            process = Process(f"{self.launch.name} probe", order)
+        except OSError as error:
+            raise StartError(f"no process can be started: {error.strerror}") from error
+        self.processes.add(process)
         try:
             app = (await process.wait_ready(PROBE_SECONDS))["app"]
         finally:
             process.stopping = True
             process.kill()
         return config, {worker["name"]: worker for worker in app["workers"]}
-
-    def _open_ports(self, topology: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
-        """Listen wherever the topology says and nothing does yet; all of it or nothing."""
-        opened: list[tuple[str, str]] = []
-        try:
-            for worker in topology.values():
-                name, address = worker["name"], worker["listen"]
-                if address and self._ports.open_main(name, address, worker["reuse_port"]):
-                    opened.append((name, address))
-        except AddressError:
-            for name, address in opened:
-                self._ports.close_main(name, address)
-            raise
-        return opened
 
     async def _report_start(self) -> None:
         """Wait for all processes, and tell; a setting that can't be carried out ends it all."""
@@ -156,26 +186,34 @@ class Supervisor:
             try:
                 await process.wait_ready(START_SECONDS)
             except StartError as error:
-                if error.is_configuration:
+                if error.is_configuration and not self._stop.done():
                     self._failure = ConfigurationError(str(error))
-                    self._stop_once(False)
+                    self._stop.set_result(False)
                     return
                 problem = problem or f"{slot.title}: {error}"
         self._is_started = True
+        rows = await report.listeners(self)
         if not self._stop.done():
-            self._started(await report.listeners(self), problem)
+            self._started(rows, problem)
 
     # Processes
 
-    def _slot(self, worker: str, index: int) -> Slot:
+    def slot(self, worker: str, index: int) -> Slot:
+        """The place of a worker's n-th process."""
         return self.slots.setdefault((worker, index), Slot(worker, index))
 
-    def _start(self, slot: Slot) -> Process:
+    def start(self, slot: Slot) -> Process:
+        """Start a process for a place, without putting it there.
+
+        Raises:
+            OSError: the system has no more of them.
+        """
+
         async def listen(process: Process, asked: dict[str, Any]) -> Sequence[socket.socket]:
-            return self._ports.give(slot, process, asked["address"], asked["reuse_port"])
+            return self.ports.give(slot, process, asked["address"], asked["reuse_port"])
 
         def left(process: Process, address: str) -> None:
-            self._ports.left(process, address, self._processes)
+            self.ports.left(process, address, self.processes)
 
         order = {
             "op": "start",
@@ -186,28 +224,29 @@ class Supervisor:
             "quiet": not self._is_started,  # what is wrong with its settings is said here
         }
         process = Process(slot.title, order, listen, left)
-        self._processes.add(process)
+        self.processes.add(process)
         return process
 
-    def _fill(self, slot: Slot) -> None:
+    def fill(self, slot: Slot) -> None:
         """Start a slot's process."""
         slot.restart = None
         try:
-            slot.process = self._start(slot)
+            slot.process = self.start(slot)
         except OSError as error:  # no memory or process table full: as if it had died
             logger.error("%s can't be started: %s", slot.title, error)
             slot.deaths_at_start += 1
-            slot.restart = asyncio.get_running_loop().call_later(1, self._fill, slot)
+            slot.restart = asyncio.get_running_loop().call_later(1, self.fill, slot)
 
     def _reap(self) -> None:
-        for process in tuple(self._processes):
+        for process in tuple(self.processes):
             if process.reap():
-                self._processes.discard(process)
+                self.processes.discard(process)
                 for slot in self.slots.values():
                     if slot.process is process:
-                        self._died(slot, process)
+                        self.died(slot, process)
 
-    def _died(self, slot: Slot, process: Process) -> None:
+    def died(self, slot: Slot, process: Process) -> None:
+        """A place's process has ended; it gets another unless that was wanted."""
         code = process.exited.result()
         slot.exits[code] += 1
         slot.process = None
@@ -216,97 +255,27 @@ class Supervisor:
         delay = slot.note_death(process)
         when = "now" if not delay else f"in {delay:g} s"
         logger.warning("%s (pid %s) died, %s; starting it again %s", slot.title, process.pid, describe_exit(code), when)
-        slot.restart = asyncio.get_running_loop().call_later(delay, self._fill, slot)
+        slot.restart = asyncio.get_running_loop().call_later(delay, self.fill, slot)
 
     async def _stop_all(self, graceful: bool) -> None:
-        async with self._reloading:
+        async with self._changing:
             for slot in self.slots.values():
                 slot.removed = True
                 slot.cancel_restart()
             seconds = GRACEFUL_SECONDS if graceful else STOP_SECONDS
-            await asyncio.gather(*(process.stop(seconds, graceful=graceful) for process in tuple(self._processes)))
+            await asyncio.gather(*(process.stop(seconds, graceful=graceful) for process in tuple(self.processes)))
 
-    # Reload
+    # Commands
 
-    async def reload(self, everything: bool = False) -> str:
-        """Replace the processes with the new code, one by one; gives what was done.
-
-        Raises:
-            StartError: the new code does not import, or a process of it does not start; the old ones go on.
-        """
-        if self._reloading.locked():
-            raise ConfigurationError("a reload is under way already")
-        async with self._reloading:
-            config, topology = await self._probe()
-            opened = self._open_ports(topology)
-            before, self.config = self.config, config
-            replaced = 0
-            try:
-                for worker in topology.values():
-                    changed = self.topology.get(worker["name"], worker)["listen"] != worker["listen"]
-                    for index in range(worker["count"]):
-                        slot = self._slot(worker["name"], index)
-                        if slot.process is None or worker["reloadable"] or everything or changed:
-                            await self._replace(slot)
-                            replaced += 1
-                        else:
-                            slot.process.channel.tell("reloading")
-            except StartError as error:
-                if not replaced:
-                    self.config = before
-                    for name, address in opened:
-                        self._ports.close_main(name, address)
-                self._forget_empty()
-                raise StartError(
-                    f"{error} ({replaced} replaced before it, the others go on)", error.traceback
-                ) from None
-            gone = [slot for key, slot in self.slots.items() if key[1] >= topology.get(key[0], {"count": 0})["count"]]
-            await asyncio.gather(*(self._remove(slot) for slot in gone))
-            self.topology = topology
-            wanted = {(worker["name"], worker["listen"]) for worker in topology.values()}
-            for name, address in self._ports.mains() - wanted:
-                self._ports.close_main(name, address)
-            self._ports.prune(self._processes)
-            return f"{replaced} processes replaced" + (f", {len(gone)} ended" if gone else "")
-
-    async def _replace(self, slot: Slot) -> None:
-        slot.cancel_restart()
-        try:
-            successor = self._start(slot)
-        except OSError as error:
-            raise StartError(f"{slot.title} can't be started: {error}") from error
-        try:
-            await successor.wait_ready(START_SECONDS)
-        except StartError:
-            successor.stopping = True
-            successor.kill()
-            raise
-        slot.cancel_restart()
-        old, slot.process = slot.process, successor
-        slot.deaths_at_start = 0
-        if old is not None:
-            await old.stop(GRACEFUL_SECONDS, graceful=True, reload=True, **SERVICE_RESTART)
-            slot.exits[old.exited.result()] += 1
-
-    async def _remove(self, slot: Slot) -> None:
-        slot.removed = True
-        slot.cancel_restart()
-        if slot.process is not None:
-            await slot.process.stop(GRACEFUL_SECONDS, graceful=True)
-        self.slots.pop((slot.worker, slot.index), None)
-
-    def _forget_empty(self) -> None:
-        """After a reload that failed: places that only the new code had are gone, the old ones are filled again."""
-        for key, slot in tuple(self.slots.items()):
-            if slot.process is None and slot.restart is None:
-                if key[0] in self.topology and key[1] < self.topology[key[0]]["count"]:
-                    slot.restart = asyncio.get_running_loop().call_later(1, self._fill, slot)
-                else:
-                    del self.slots[key]
+    async def _reload(self, everything: bool = False) -> str:
+        async with self._changing:
+            return await self._unless_stopped(reload(self, everything))
 
     async def _reload_logged(self) -> None:
         try:
-            logger.info("reloaded: %s", await self.reload())
+            logger.info("reloaded: %s", await self._reload())
+        except StoppedError:
+            return
         except TidegateError as error:
             logger.error("not reloaded, the old code goes on: %s\n%s", error, getattr(error, "traceback", None) or "")
 
@@ -319,24 +288,26 @@ class Supervisor:
             logger.info("changed: %s", ", ".join(sorted({path.removeprefix(folder + os.sep) for _, path in changes})))
             await self._reload_logged()
 
-    # Commands
-
     async def _command(self, op: str, parameters: dict[str, Any]) -> Any:
         match op:
             case "stop":
-                self._signalled(bool(parameters.get("graceful")))
+                self._stop_now_or_harder(bool(parameters.get("graceful")))
                 return {"pid": os.getpid()}
-            case "restart":
-                await self._probe()
-                self.restarting = True
-                self._signalled(bool(parameters.get("graceful")))
-                return {"pid": os.getpid(), "started": self.started}
-            case "reload":
-                return await self.reload(bool(parameters.get("all")))
             case "status":
                 return await report.status(self)
             case "connections":
                 return await report.connections(self, int(parameters.get("limit", 1000)))
+            case "reload" | "restart" if self._stop.done():
+                raise ConfigurationError("it is being stopped")
+            case "reload" | "restart" if self._changing.locked():
+                raise ConfigurationError("it is being started or reloaded: try again when that is done")
+            case "reload":
+                return await self._reload(bool(parameters.get("all")))
+            case "restart":
+                await self._unless_stopped(self.probe())
+                self._stop_now_or_harder(bool(parameters.get("graceful")))
+                self.restarting = True
+                return {"pid": os.getpid(), "started": self.started}
         raise ConfigurationError(f"there is no command {op!r}")
 
 
