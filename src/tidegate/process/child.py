@@ -23,7 +23,7 @@ from tidegate.net import loops
 from tidegate.net.address import Address
 from tidegate.process import context, logs
 from tidegate.process.channel import Channel, ChannelClosedError, RemoteError, receive_first, send_first
-from tidegate.process.target import LoadedApp, Target, load
+from tidegate.process.target import LoadedApp, Target, load, read_new_code
 
 __all__ = ["main"]
 
@@ -78,8 +78,14 @@ class Child:
         """Run the worker until told to stop; gives the exit code."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop, Stop())
+        starting = asyncio.ensure_future(self._worker.listen())
+        await asyncio.wait({starting, self._stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():  # told to stop before it serves
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return 0
         try:
-            await self._worker.listen()
+            starting.result()
         except Exception as error:
             if not isinstance(error, ConfigurationError):
                 logger.exception("did not start")
@@ -140,7 +146,7 @@ class Child:
         elapsed = now - since
         return {
             "memory": memory(),
-            "rate": (self._total() - before) / elapsed if elapsed > 0.5 else 0.0,
+            "rate": max(0, self._total() - before) / elapsed if elapsed > 0.5 else 0.0,
             "workers": self._snapshots(),
         }
 
@@ -187,6 +193,7 @@ def leave_with_supervisor(sock: socket.socket) -> None:
 def main(fd: int, app_type: type[Any]) -> int:
     """Take the supervisor's order from a descriptor and carry it out."""
     sock = socket.socket(fileno=fd)
+    sock.set_inheritable(False)  # whatever the user's code starts is not to be taken for this process
     sock.setblocking(True)
     try:
         order = receive_first(sock)
@@ -195,6 +202,7 @@ def main(fd: int, app_type: type[Any]) -> int:
     logs.set_up(order["title"])
     context.mark_supervised()
     leave_with_supervisor(sock.dup())
+    read_new_code()
     try:
         app = load(Target(**order["target"]), app_type)
         if order["op"] == "probe":

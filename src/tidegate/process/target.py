@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -13,7 +15,11 @@ from typing import Any, Protocol
 
 from tidegate.errors import ConfigurationError
 
-__all__ = ["LoadedApp", "Target", "load", "parse_target"]
+__all__ = ["LoadedApp", "Target", "load", "parse_target", "read_new_code"]
+
+
+NEW_SECONDS = 2
+"""A file that was changed within them may be changed again without a difference in its time."""
 
 
 class LoadedApp(Protocol):
@@ -55,6 +61,8 @@ def parse_target(text: str) -> Target:
     if where.endswith(".py") or os.sep in where:
         if not os.path.isfile(where):
             raise ConfigurationError(f"there is no file {where}")
+        if not where.endswith(".py"):
+            raise ConfigurationError(f"{where} is no Python file: its name has to end in .py")
         return Target(path=os.path.abspath(where), name=name)
     if not all(part.isidentifier() for part in where.split(".")):
         raise ConfigurationError(f"{where!r} is neither a file such as app.py nor a module such as package.module")
@@ -78,6 +86,31 @@ def load(target: Target, app_type: type[Any]) -> LoadedApp:
         app = _the_only(module, target, app_type)
     loaded: LoadedApp = app
     return loaded
+
+
+class SourceLoader(importlib.machinery.SourceFileLoader):
+    """Does not cache the bytecode of a file that was changed just now.
+
+    Python takes cached bytecode for current where the file has the same size and its time the same second, so that of
+    two edits in a second the later would not be seen.
+    """
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+        """Write the cache."""
+        if time.time() - os.stat(self.path).st_mtime > NEW_SECONDS:
+            super().set_data(path, data, _mode=_mode)
+
+
+def read_new_code() -> None:
+    """Have every later import use the `SourceLoader`."""
+    machinery = importlib.machinery
+    hook = machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (SourceLoader, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+    )
+    sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.clear()
 
 
 def _the_only(module: ModuleType, target: Target, app_type: type[Any]) -> Any:
@@ -109,9 +142,9 @@ def _import_file(path: str) -> ModuleType:
     name = file.removesuffix(".py")
     if name in sys.modules or name in sys.stdlib_module_names or not name.isidentifier():
         name = f"tidegate_app_{name}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{path} can't be imported as Python")
+    spec = importlib.util.spec_from_file_location(name, path, loader=SourceLoader(name, path))
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
