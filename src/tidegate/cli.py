@@ -85,13 +85,17 @@ def start(app: str, daemon: bool, log_file: str | None, pid_file: str | None, wa
         except ImportError:
             raise ConfigurationError("--watch needs watchfiles: pip install 'tidegate[watch]'") from None
     target = parse_target(app)
-    name = Path(target.path).stem if target.path else target.module.rpartition(".")[2]
     launch(
-        Launch(target, name, config=config and os.path.abspath(config), watch=watch),
+        Launch(target, name_of(target), config=config and os.path.abspath(config), watch=watch),
         daemon=daemon,
         log_file=log_file,
         pid_file=pid_file,
     )
+
+
+def name_of(target: Target) -> str:
+    """What people call an app."""
+    return Path(target.path).stem if target.path else target.module.removesuffix(".__main__").rpartition(".")[2]
 
 
 def launch(what: Launch, *, daemon: bool, log_file: str | None, pid_file: str | None) -> None:
@@ -130,17 +134,17 @@ def announcer(what: Launch) -> Callable[[list[dict[str, Any]], str | None], None
 
 def supervise(fd: int) -> int:
     """Be the supervisor that another process has started, and tell it how that went."""
+    os.set_inheritable(fd, False)
     what = supervising.receive_launch(fd)
+    starter = open(fd, "r+b", buffering=0)  # noqa: SIM115 - until it is told
 
     def tell(**said: Any) -> None:
-        with contextlib.suppress(OSError):  # nobody listens after a restart
-            os.write(fd, json.dumps(said).encode() + b"\n")
+        with contextlib.suppress(OSError, ValueError), starter:  # nobody listens after a restart, or once it was told
+            starter.write(json.dumps(said).encode() + b"\n")
 
     def started(rows: list[dict[str, Any]], problem: str | None) -> None:
         announcer(what)(rows, problem)
         tell(rows=rows, problem=problem)
-        with contextlib.suppress(OSError):
-            os.close(fd)
 
     try:
         supervising.run(what, lambda: load_config(what.config), started)
@@ -179,8 +183,7 @@ def find(app: str | None) -> Instance:
         raise ConfigurationError(f"several apps are called so: {', '.join(instance.key for instance in named)}")
     with contextlib.suppress(ConfigurationError):
         target = parse_target(app)
-        name = Path(target.path).stem if target.path else target.module.rpartition(".")[2]
-        instance = Instance.of(target, name)
+        instance = Instance.of(target, name_of(target))
         if instance.is_running():
             return instance
     raise ConfigurationError(f"{app} is not running")
@@ -211,7 +214,7 @@ def stop(app: str | None, graceful: bool) -> None:
     """Stop the running app."""
     instance = find(app)
     pid = request(instance, "stop", graceful=graceful)["pid"]
-    while instance.is_running():
+    while instance.is_running() and instance.pid() in (pid, None):
         time.sleep(POLL_SECONDS)
     click.echo(f"stopped {instance.key} (pid {pid})")
 
@@ -228,7 +231,8 @@ def restart(app: str | None, graceful: bool) -> None:
         time.sleep(POLL_SECONDS)
         with contextlib.suppress(TidegateError):
             status = request(instance, "status")
-            if status["started"] != before and all(row["state"] == "running" for row in status["processes"]):
+            states = {row["state"] for row in status["processes"]}
+            if status["started"] != before and states == {"running"}:
                 click.echo(f"restarted {instance.key} (pid {status['pid']})")
                 return
     raise ConfigurationError(f"{instance.key} was stopped and does not run again: see its log")
@@ -258,7 +262,7 @@ def status(app: str | None, as_json: bool) -> None:
 
 @main.command()
 @app_option
-@click.option("--limit", default=1000, show_default=True, help="Of each process.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Of each process.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def connections(app: str | None, limit: int, as_json: bool) -> None:
     """Show the running app's connections."""

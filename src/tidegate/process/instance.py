@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tidegate.process.target import Target
 __all__ = ["Instance", "running", "run_folder"]
 
 MAX_SOCKET_PATH = 100  # sockaddr_un has 108 bytes on Linux, 104 on macOS
+LOCK_SECONDS = 0.3
+"""For others to let go of the lock: whoever asks whether an app runs holds it for a moment."""
 
 
 def run_folder() -> Path:
@@ -79,14 +82,17 @@ class Instance:
         Raises:
             ConfigurationError: where it runs already.
         """
-        fd = os.open(self.pid_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _try_lock(fd):
-            pid = self.pid()
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            fd = os.open(self.pid_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if _try_lock(fd) and _is_file(fd, self.pid_file):
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+                return fd
             os.close(fd)
-            raise ConfigurationError(f"it is running already (pid {pid}): 'tidegate stop' ends it")
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-        return fd
+            if time.monotonic() >= deadline:
+                raise ConfigurationError(f"it is running already (pid {self.pid()}): 'tidegate stop' ends it")
+            time.sleep(0.01)
 
     def is_running(self) -> bool:
         """Whether a supervisor lives. The lock ends with its process, however that ended."""
@@ -111,6 +117,14 @@ class Instance:
         for path in (self.socket, self.pid_file):
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def _is_file(fd: int, path: Path) -> bool:
+    """Whether an open file is still the one of that name: a predecessor may have taken it away just now."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _try_lock(fd: int) -> bool:

@@ -34,8 +34,6 @@ def run(launch: Launch, read_config: Callable[[], dict[str, Any]], started: Star
     logs.set_up("supervisor")
     instance = Instance.of(launch.target, launch.name)
     lock = instance.lock()
-    if launch.pid_file is not None:
-        _write_pid_file(launch.pid_file)
 
     async def main() -> bool:
         supervisor = Supervisor(launch, read_config, started)
@@ -43,6 +41,8 @@ def run(launch: Launch, read_config: Callable[[], dict[str, Any]], started: Star
         return supervisor.restarting
 
     try:
+        if launch.pid_file is not None:
+            _write_pid_file(launch.pid_file)
         restarting = asyncio.run(main())
     finally:
         instance.clean()
