@@ -48,16 +48,16 @@ class App:
             return
         from tidegate import cli
 
-        cli.run_app(_main_target(), list(sys.argv[1:] if argv is None else argv))
+        cli.run_app(self._main_target(), list(sys.argv[1:] if argv is None else argv))
 
-
-def _main_target() -> str:
-    """How the running program is called on the command line."""
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        return str(spec.name).removesuffix(".__main__")
-    path = getattr(main, "__file__", None)
-    if path is None:
-        raise ConfigurationError("app.run() needs a file that other processes can import")
-    return str(path)
+    def _main_target(self) -> str:
+        """How the running program is called on the command line."""
+        main = sys.modules["__main__"]
+        spec = getattr(main, "__spec__", None)
+        where = str(spec.name) if spec is not None else getattr(main, "__file__", None)
+        if where is None:
+            raise ConfigurationError("app.run() needs a file that other processes can import")
+        apps = {name: value for name, value in vars(main).items() if isinstance(value, App)}
+        if len(set(map(id, apps.values()))) < 2:
+            return str(where)
+        return f"{where}:{next((name for name, value in apps.items() if value is self), '')}"
