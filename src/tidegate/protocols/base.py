@@ -20,10 +20,9 @@ from tidegate.errors import ProtocolError
 if TYPE_CHECKING:
     from tidegate.protocols.handshake import Handshake
 
-__all__ = ["Buffer", "Codec", "CustomCodec", "Ending", "Message", "UserCodec", "ended_by", "make_text", "too_big"]
+__all__ = ["Codec", "CustomCodec", "Ending", "Message", "UserCodec", "ended_by", "make_text", "too_big"]
 
 Message = str | bytes
-Buffer = bytes | bytearray | memoryview
 
 DEFAULT_MAX_MESSAGE_SIZE = 10 * 1024 * 1024
 """Bytes of one message of the line and frame protocols; GatewayWorker's limit on a package."""
