@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tidegate.net.mailbox import Mailbox
 from tidegate.net.outbox import CLOSED, CLOSING, OPEN, OPENING, Outbox
+from tidegate.net.sockets import plain_ip
 from tidegate.protocols import Ending, Handshake, Message, WebSocket
 from tidegate.protocols.frames import sendable_code
 
@@ -46,7 +47,7 @@ class Connection(Outbox):
         self._after = WAIT
         self._mailbox: Mailbox | None = None
         self._paused = 0
-        self._peer: tuple[Any, ...] | None = None
+        self._peer: tuple[Any, ...] | None = None  # with TLS
         self._seen = endpoint.reactor.tick
 
     # What users call
@@ -54,9 +55,7 @@ class Connection(Outbox):
     @property
     def remote_ip(self) -> str:
         """The client's address; empty with unix sockets. IPv4 ones are written so also where IPv6 carries them."""
-        peer = self._peername()
-        ip = str(peer[0])
-        return ip[7:] if ip.startswith("::ffff:") and "." in ip else ip
+        return plain_ip(str(self._peername()[0]))
 
     @property
     def remote_port(self) -> int:
@@ -101,6 +100,7 @@ class Connection(Outbox):
             self.send(data)
             if self._state != OPEN:  # it was too much
                 return
+        self._drop_messages()
         self._leave(WAIT if self._codec.closes_by_handshake else SHUT, self._codec.close_frame(code, reason))
 
     def destroy(self) -> None:
@@ -121,8 +121,8 @@ class Connection(Outbox):
         if not self._paused & BY_USER:
             return
         self._release(BY_USER)
-        if self._mailbox is not None and not self._mailbox.busy:
-            asyncio.get_running_loop().call_soon(self._mailbox.run)
+        if self._mailbox is not None:
+            asyncio.get_running_loop().call_soon(self._run_mailbox)
 
     def ping(self, payload: bytes = b"") -> None:
         """Send a WebSocket ping, which browsers answer by themselves (RFC 6455 section 5.5.2).
@@ -145,8 +145,10 @@ class Connection(Outbox):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=0)  # so that pause_writing tells of the first byte that is stuck
-        if self._transport.get_extra_info("ssl_object") is not None:
+        # So that pause_writing tells of the first byte that is stuck: TLS pauses at its limit, others above it.
+        secure = self._transport.get_extra_info("ssl_object") is not None
+        self._transport.set_write_buffer_limits(high=1 if secure else 0)
+        if secure:
             self._peer = self._peername()  # a TLS transport forgets it when it is closed, others do not
         self.endpoint.stats.accepted += 1
         if self._codec.ready:
@@ -185,7 +187,7 @@ class Connection(Outbox):
         reactor = self.endpoint.reactor
         self._seen = reactor.tick
         codec = self._codec
-        if self._state >= CLOSING and (self._state == CLOSED or self._after != WAIT):
+        if codec.ending is not None or (self._state >= CLOSING and (self._state == CLOSED or self._after != WAIT)):
             return  # only the end of the stream is still awaited
         messages = codec.feed(reactor.buffer[:nbytes])
         if self._state == OPENING and codec.handshake is not None:
@@ -256,6 +258,10 @@ class Connection(Outbox):
         """Whether the user paused it; a connection that has ended is not held."""
         return bool(self._paused & BY_USER) and self._state < CLOSING
 
+    def _run_mailbox(self) -> None:
+        if self._mailbox is not None and not self._mailbox.busy:
+            self._mailbox.run()
+
     def mailbox_ran(self, empty: bool) -> None:
         """The mailbox has called what it could."""
         if empty:
@@ -266,7 +272,9 @@ class Connection(Outbox):
             self._release(BY_MAILBOX)
 
     def _hold(self, why: int) -> None:
-        if not self._paused and self._state < CLOSED:
+        if self._state >= CLOSING:
+            return  # what is still to come is the peer's goodbye
+        if not self._paused:
             self._transport.pause_reading()
         self._paused |= why
 
@@ -279,8 +287,7 @@ class Connection(Outbox):
     # Ending
 
     def _leave(self, after: int, last: bytes = b"") -> None:
-        """Stop handling messages, send what is queued and the last bytes, and see to the rest by a deadline."""
-        self._drop_messages()
+        """Send what is queued and the last bytes, and see to the rest by a deadline."""
         if last:
             self._send_control(last)
             if self._state == CLOSED:
@@ -329,26 +336,29 @@ class Connection(Outbox):
                 logging.INFO, "%s: connection %s (%s) failed: %s", endpoint.name, self.id, self.remote_ip, error.reason
             )
             self._dispatch(endpoint.callbacks.on_error, error)
-            self._leave(SHUT, ending.reply)
+            self._drop_messages()
+            if self._state == OPEN:  # on_error may have closed it
+                self._leave(SHUT, ending.reply)
 
     def _say_goodbye(self, reply: bytes) -> None:
         if self._state == OPEN:
             self._leave(CLOSE, reply)
 
     def eof_received(self) -> bool:
-        if self._state != OPEN:
+        """The client sends no more, and may still read: what is queued goes out before the connection is closed."""
+        if self._state in (OPENING, CLOSED):
             return False
-        secure = self._transport.get_extra_info("ssl_object") is not None
-        if self._codec.closes_by_handshake or secure:
-            self._leave(CLOSE)
-            self.flush()
-            return False
-        # A client may shut its sending side and wait for the answers to what it sent.
-        if self._mailbox is None:
-            self._leave(CLOSE)
-        else:
+        secure = self._peer is not None
+        if self._state == CLOSING:
+            self._after = CLOSE
+            self._flushed()
+        elif self._codec.closes_by_handshake or secure or self._mailbox is None:
+            self._leave(CLOSE)  # messages that wait for a callback get theirs
+        else:  # answers to what came before it are still under way
             self._mailbox.put(Connection._say_goodbye, b"")
-        return True
+        if secure:
+            self.flush()
+        return not secure  # TLS as asyncio has it ends here in any case
 
     def connection_lost(self, exc: BaseException | None) -> None:
         endpoint = self.endpoint
@@ -362,8 +372,8 @@ class Connection(Outbox):
         if exc is not None and not isinstance(exc, ConnectionError):
             self._dispatch(endpoint.callbacks.on_error, exc)
         self._dispatch(endpoint.callbacks.on_close)
-        if self._mailbox is not None and not self._mailbox.busy:
-            asyncio.get_running_loop().call_soon(self._mailbox.run)  # it was paused
+        if self._mailbox is not None:
+            asyncio.get_running_loop().call_soon(self._run_mailbox)  # it may have been paused
 
     def expire(self) -> None:
         """The time for a handshake or for closing is over."""

@@ -12,7 +12,7 @@ import sys
 from tidegate.errors import AddressError
 from tidegate.net.address import Address
 
-__all__ = ["bind", "local_address"]
+__all__ = ["bind", "local_address", "plain_ip"]
 
 BACKLOG = 4096
 """Connections that the kernel holds until they are accepted; it lowers this to its own limit (net.core.somaxconn)."""
@@ -31,23 +31,26 @@ def bind(address: Address, reuse_port: bool = False) -> list[socket.socket]:
     kind = socket.SOCK_DGRAM if address.scheme == "udp" else socket.SOCK_STREAM
     try:
         found = socket.getaddrinfo(address.host, address.port, type=kind, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise AddressError(f"{address}: the host name {address.host!r} is not known ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError is for what can't be a name at all
+        reason = getattr(error, "strerror", None) or error
+        raise AddressError(f"{address}: the host name {address.host!r} is not known ({reason})") from error
     targets = list(dict.fromkeys((family, place) for family, _, _, _, place in found))
     if address.port == 0:
         del targets[1:]  # several sockets could not agree on a free port
     opened: list[socket.socket] = []
     problem: OSError | None = None
     for family, place in targets:
-        sock = socket.socket(family, kind)
+        sock: socket.socket | None = None
         try:
+            sock = socket.socket(family, kind)
             _prepare(sock, address, reuse_port)
             sock.bind(place)
             if kind == socket.SOCK_STREAM:
                 sock.listen(BACKLOG)
         except OSError as error:
-            sock.close()
-            if error.errno == errno.EADDRNOTAVAIL and len(targets) > 1:
+            if sock is not None:
+                sock.close()
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(targets) > 1:
                 problem = error  # a name with an IPv6 address on a machine without IPv6
                 continue
             for other in opened:
@@ -135,3 +138,8 @@ def local_address(address: Address, sock: socket.socket) -> Address:
     if address.scheme == "unix":
         return address
     return Address(address.scheme, address.host, sock.getsockname()[1])
+
+
+def plain_ip(ip: str) -> str:
+    """An IPv4 address as such, also where IPv6 carries it."""
+    return ip[7:] if ip.startswith("::ffff:") and "." in ip else ip
