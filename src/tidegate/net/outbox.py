@@ -70,12 +70,19 @@ class Outbox(asyncio.BufferedProtocol):
         """Queue a message, to leave at the end of this turn of the loop.
 
         Args:
-            data: `str` (UTF-8; a text frame) or `bytes` (a binary frame).
+            data: `str` (UTF-8; a text frame) or `bytes` (a binary frame). What a protocol of the user's own takes may
+                be anything.
 
         Returns:
             Whether it was queued: not where the connection is closed or closing, nor over `send_buffer_limit`.
+
+        Raises:
+            TypeError: where it is no message.
         """
-        frame = self._frames.get(data)
+        try:
+            frame = self._frames.get(data)
+        except (TypeError, ValueError):  # nothing that can be looked up, such as a bytearray
+            frame = None
         if frame is None:
             frame = self._encode(data)
         room = self._room - len(frame)
@@ -86,12 +93,18 @@ class Outbox(asyncio.BufferedProtocol):
         return True
 
     def _encode(self, data: Message) -> bytes:
+        codec = self._codec
         if isinstance(data, bytearray | memoryview):
             data = bytes(data)
+            frame = self._frames.get(data)
+            if frame is not None:
+                return frame
+        if not codec.shared:
+            return _as_bytes(codec.encode(data))
         if not isinstance(data, str | bytes):
             raise TypeError(f"a message is str or bytes, not {type(data).__name__}")
-        frame = self._codec.encode(data)
-        if self._codec.shared and self._state == OPEN:
+        frame = codec.encode(data)
+        if self._state == OPEN:
             if not self._frames:
                 self.endpoint.reactor.clear_later(self._frames)
             self._frames.add(data, frame)
@@ -104,6 +117,9 @@ class Outbox(asyncio.BufferedProtocol):
             return False
         if self._queue is not None and not self._blocked:
             self.flush()  # what the system takes at once is no sign of a slow client
+            if self._state != OPEN:  # nor is a client that turns out to be gone
+                self.endpoint.stats.send_failures += 1
+                return False
         if self._queue is None:
             waiting = self._transport.get_write_buffer_size() if self._blocked else 0
             room = self.endpoint.limits.send_buffer_limit - waiting - len(frame)
@@ -167,6 +183,9 @@ class Outbox(asyncio.BufferedProtocol):
             self._write(endpoint.reactor.join(queue))
         else:
             self._transport.writelines(queue)
+            if self._socket is not None and not self._blocked and self._transport.get_write_buffer_size():
+                # asyncio of Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 forgets to say so (CVE-2024-12254).
+                self._transport.set_write_buffer_limits(high=0)
         if self._blocked:
             self._blocked = len(queue)
         if self._state == CLOSING:
@@ -217,3 +236,12 @@ class Outbox(asyncio.BufferedProtocol):
 
     def _flushed(self) -> None:
         raise NotImplementedError
+
+
+def _as_bytes(frame: object) -> bytes:
+    """What a user's own codec made of a message."""
+    if isinstance(frame, bytes):
+        return frame
+    if isinstance(frame, bytearray | memoryview):
+        return bytes(frame)
+    raise TypeError(f"encode gives bytes, not {type(frame).__name__}")
