@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import partial
 
 from tidegate.net.connection import Connection
 from tidegate.net.endpoint import Endpoint
@@ -74,7 +75,12 @@ class Listener:
             sock.setblocking(False)
             task = self._loop.create_task(self._start(sock))
             self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            task.add_done_callback(partial(self._started, sock))
+
+    def _started(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self._starting.discard(task)
+        if task.cancelled():  # perhaps before it did anything
+            sock.close()
 
     async def _start(self, sock: socket.socket) -> None:
         endpoint = self._endpoint
@@ -89,6 +95,11 @@ class Listener:
         except OSError as error:  # ssl.SSLError is one, and so is a time-out
             endpoint.stats.handshake_failures += 1
             endpoint.throttle.log(logging.INFO, "%s: no connection: %s", endpoint.name, error)
+            sock.close()
+        except Exception as error:  # from the constructor of a user's own protocol
+            endpoint.stats.handler_errors += 1
+            problem = f"{type(error).__name__}: {error}"
+            endpoint.throttle.log(logging.ERROR, "%s: no connection: %s", endpoint.name, problem)
             sock.close()
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
