@@ -8,6 +8,7 @@ import socket
 from typing import Any
 
 from tidegate.net.endpoint import Endpoint
+from tidegate.net.sockets import plain_ip
 from tidegate.protocols import Message
 from tidegate.protocols.base import make_text
 
@@ -20,12 +21,13 @@ MAX_PENDING = 1000
 class Peer:
     """The sender of a datagram; `send` answers it."""
 
-    __slots__ = ("__dict__", "_datagrams", "id", "remote_ip", "remote_port")
+    __slots__ = ("__dict__", "_address", "_datagrams", "id", "remote_ip", "remote_port")
 
     def __init__(self, datagrams: Datagrams, address: tuple[Any, ...]) -> None:
         self._datagrams = datagrams
         self.id = next(datagrams.endpoint.reactor.ids)
-        self.remote_ip: str = address[0]
+        self._address = address  # of IPv6 it has four parts, all of which an answer needs
+        self.remote_ip = plain_ip(address[0])
         self.remote_port: int = address[1]
 
     @property
@@ -35,7 +37,7 @@ class Peer:
 
     def send(self, data: Message) -> bool:
         """Send a datagram back; whether it was handed to the system, not whether it arrives."""
-        return self._datagrams.send(data, (self.remote_ip, self.remote_port))
+        return self._datagrams.send(data, self._address)
 
     def close(self, data: Message | None = None) -> None:
         """Send a last datagram; there is nothing to close."""
@@ -90,7 +92,7 @@ class Datagrams(asyncio.DatagramProtocol):
         """An answer did not arrive, as far as the system knows."""
         self.endpoint.stats.send_failures += 1
 
-    def send(self, data: Message, address: tuple[str, int]) -> bool:
+    def send(self, data: Message, address: tuple[Any, ...]) -> bool:
         """Send one datagram."""
         payload = data.encode(self._encoding) if isinstance(data, str) else data
         if self._blocked or self._transport.is_closing():
