@@ -147,7 +147,8 @@ class Worker:
         self._callbacks = Callbacks()
         self._process_callbacks: dict[str, Callable[..., Any] | None] = {}
         self._endpoint: Endpoint | None = None
-        self._listener: Listener | Datagrams | None = None
+        self._listeners: list[Listener | Datagrams] = []
+        self._stopping = False
         self._server: ASGIServer | None = None
         self._check_address()
 
@@ -196,11 +197,11 @@ class Worker:
         process = context.current()
         settings = self.settings(process.config)
         self._endpoint = Endpoint(self.name, self._codec_maker(settings), self._callbacks, _limits(settings), self)
+        asked = self.address
         sockets: list[socket.socket] = []
         try:
             if self.address is not None:
                 sockets = await process.listen(self.address, settings.reuse_port)
-            if self.address is not None:
                 self.address = local_address(self.address, sockets[0])
             await self._call("on_worker_start")
             tls = make_context(settings.ssl) if settings.ssl is not None else None
@@ -208,14 +209,19 @@ class Worker:
                 self._server = ASGIServer(self._app, tls)
                 await self._server.start(sockets)
             elif self.address is not None and self.address.scheme == "udp":
-                self._listener = await Datagrams.open(self._endpoint, sockets[0], settings.encoding)
+                for sock in sockets:
+                    self._listeners.append(await Datagrams.open(self._endpoint, sock, settings.encoding))
             else:
-                self._listener = Listener(self._endpoint, sockets, tls)
+                self._listeners.append(Listener(self._endpoint, sockets, tls))
         except BaseException:
+            for listener in self._listeners:
+                listener.close()
             for sock in sockets:
                 sock.close()
-            self._endpoint.release()
-            self._endpoint = None
+            if sockets and self.address is not None:
+                process.left(self.address)
+            self.address = asked
+            self._end()
             raise
         process.running.append(self)
         return self
@@ -231,18 +237,21 @@ class Worker:
             code: a WebSocket close code for the clients.
             reason: for them too.
         """
-        endpoint, listener = self._endpoint, self._listener
-        if endpoint is None:
+        endpoint, listeners = self._endpoint, tuple(self._listeners)
+        if endpoint is None or self._stopping:
             return
+        self._stopping = True
         start = time.monotonic()
         deadline = start + seconds
-        if listener is not None:
+        for listener in listeners:
             listener.close()
         if not graceful:
             for task in tuple(endpoint.tasks):
                 task.cancel()
         # Whoever is being let in is told why, as those who are in.
-        await _until(lambda: not endpoint.opening and not (listener and listener.busy), start + HASTY_SECONDS)
+        await _until(
+            lambda: not endpoint.opening and not any(listener.busy for listener in listeners), start + HASTY_SECONDS
+        )
         await _until(lambda: not endpoint.tasks, start + (seconds / 2 if graceful else HASTY_SECONDS))
         try:
             await self._call("on_worker_stop")
@@ -258,16 +267,20 @@ class Worker:
             connection.destroy()
         for task in tuple(endpoint.tasks):
             task.cancel()
-        if listener is not None:
+        for listener in listeners:
             listener.abandon()
-        await asyncio.sleep(0)  # what was destroyed calls on_close in the loop's next turn
-        await asyncio.sleep(0)
-        endpoint.release()
+        # What was destroyed calls on_close in the loop's next turn, after what was cancelled.
+        await _until(lambda: not endpoint.connections and not endpoint.tasks, time.monotonic() + HASTY_SECONDS)
         process = context.current()
         process.running.remove(self)
         if self.address is not None:
             process.left(self.address)
-        self._endpoint = self._listener = self._server = None
+        self._end()
+
+    def _end(self) -> None:
+        if self._endpoint is not None:
+            self._endpoint.release()
+        self._endpoint, self._listeners, self._server, self._stopping = None, [], None, False
 
     async def reloading(self) -> None:
         """Call `on_worker_reload`."""
