@@ -135,10 +135,10 @@ def _check(name: str, value: Any, source: str) -> Any:
     elif name == "encoding":
         try:
             "".encode(value)
-        except (LookupError, TypeError):
+        except (LookupError, TypeError, ValueError):
             raise ConfigurationError(f"{source} is {value!r}: Python has no such encoding") from None
     elif name == "subprotocols":
-        if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise ConfigurationError(f"{source} is {value!r}: it takes a list of names")
         return tuple(value)
     return value

@@ -10,7 +10,7 @@ from tidegate.errors import ConfigurationError
 
 __all__ = ["TLS", "make_context"]
 
-TLS = ssl.SSLContext | Sequence[str]
+TLS = ssl.SSLContext | Sequence[str | os.PathLike[str]]
 
 
 def make_context(setting: TLS) -> ssl.SSLContext:
@@ -21,7 +21,11 @@ def make_context(setting: TLS) -> ssl.SSLContext:
     """
     if isinstance(setting, ssl.SSLContext):
         return setting
-    if isinstance(setting, str) or len(setting) != 2:
+    if (
+        not isinstance(setting, list | tuple)
+        or len(setting) != 2
+        or not all(isinstance(path, str | os.PathLike) for path in setting)
+    ):
         raise ConfigurationError("ssl is an SSLContext or a pair: (certificate file, key file)")
     certificate, key = setting
     for path in (certificate, key):
@@ -29,7 +33,12 @@ def make_context(setting: TLS) -> ssl.SSLContext:
             raise ConfigurationError(f"ssl: there is no file {path}")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(certificate, key)
+        # Without a function here OpenSSL would ask for a passphrase at the terminal, and wait.
+        context.load_cert_chain(certificate, key, password=lambda: _refuse(key))
     except (ssl.SSLError, OSError) as error:
         raise ConfigurationError(f"ssl: {certificate} and {key} are no certificate and its key ({error})") from error
     return context
+
+
+def _refuse(key: str | os.PathLike[str]) -> str:
+    raise ConfigurationError(f"ssl: {key} has a passphrase: store it without, or pass an SSLContext that has loaded it")
