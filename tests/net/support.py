@@ -23,7 +23,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": new_event_loop,
     "asyncio": asyncio.SelectorEventLoop,
 }
-DEADLINE = 5
+DEADLINE = 20
 """Seconds for what has no reason to take one."""
 
 DATA = Path(__file__).parents[1] / "data"

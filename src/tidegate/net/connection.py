@@ -17,6 +17,7 @@ from tidegate.protocols.frames import sendable_code
 
 if TYPE_CHECKING:
     from tidegate.net.endpoint import Endpoint
+    from tidegate.protocols.base import Buffer
 
 __all__ = ["Connection"]
 
@@ -81,7 +82,7 @@ class Connection(Outbox):
         """Whole seconds since anything came from the client; 0 while reading is paused."""
         return 0 if self._paused else self.endpoint.reactor.tick - self._seen
 
-    def close(self, data: Message | None = None, *, code: int = 1000, reason: str = "") -> None:
+    def close(self, data: str | Buffer | None = None, *, code: int = 1000, reason: str = "") -> None:
         """Send what is queued and a last message, say goodbye, and close; after a few seconds in any case.
 
         Args:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import SlowConsumerError
-from tidegate.protocols import Message
 
 if TYPE_CHECKING:
     from tidegate.net.endpoint import Endpoint
     from tidegate.net.reactor import FrameCache
     from tidegate.protocols import Codec
+    from tidegate.protocols.base import Buffer
 
 __all__ = ["CLOSED", "CLOSING", "OPEN", "OPENING", "Outbox"]
 
@@ -66,7 +66,7 @@ class Outbox(asyncio.BufferedProtocol):
         waiting = sum(map(len, self._queue)) if self._queue else 0
         return waiting + (self._transport.get_write_buffer_size() if self._blocked else 0)
 
-    def send(self, data: Message) -> bool:
+    def send(self, data: str | Buffer) -> bool:
         """Queue a message, to leave at the end of this turn of the loop.
 
         Args:
@@ -80,7 +80,7 @@ class Outbox(asyncio.BufferedProtocol):
             TypeError: where it is no message.
         """
         try:
-            frame = self._frames.get(data)
+            frame = self._frames.get(data)  # type: ignore[arg-type] # see below
         except (TypeError, ValueError):  # nothing that can be looked up, such as a bytearray
             frame = None
         if frame is None:
@@ -92,7 +92,7 @@ class Outbox(asyncio.BufferedProtocol):
         self._queue.append(frame)  # type: ignore[union-attr] # there is one, since there is room in it
         return True
 
-    def _encode(self, data: Message) -> bytes:
+    def _encode(self, data: str | Buffer) -> bytes:
         codec = self._codec
         if isinstance(data, bytearray | memoryview):
             data = bytes(data)
