@@ -10,14 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from tidegate.net.mailbox import Mailbox
-from tidegate.net.outbox import CLOSED, CLOSING, OPEN, OPENING, Outbox
+from tidegate.net.outbox import CLOSED, CLOSING, OPEN, OPENING, Outbox, Sendable
 from tidegate.net.sockets import plain_ip
 from tidegate.protocols import Ending, Handshake, Message, WebSocket
 from tidegate.protocols.frames import sendable_code
 
 if TYPE_CHECKING:
     from tidegate.net.endpoint import Endpoint
-    from tidegate.protocols.base import Buffer
 
 __all__ = ["Connection"]
 
@@ -82,7 +81,7 @@ class Connection(Outbox):
         """Whole seconds since anything came from the client; 0 while reading is paused."""
         return 0 if self._paused else self.endpoint.reactor.tick - self._seen
 
-    def close(self, data: str | Buffer | None = None, *, code: int = 1000, reason: str = "") -> None:
+    def close(self, data: Sendable | None = None, *, code: int = 1000, reason: str = "") -> None:
         """Send what is queued and a last message, say goodbye, and close; after a few seconds in any case.
 
         Args:

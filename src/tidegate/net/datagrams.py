@@ -8,8 +8,9 @@ import socket
 from typing import Any
 
 from tidegate.net.endpoint import Endpoint
+from tidegate.net.outbox import Sendable
 from tidegate.net.sockets import plain_ip
-from tidegate.protocols.base import Buffer, make_text
+from tidegate.protocols.base import make_text
 
 __all__ = ["Datagrams", "Peer"]
 
@@ -34,11 +35,11 @@ class Peer:
         """The worker that it belongs to."""
         return self._datagrams.endpoint.owner
 
-    def send(self, data: str | Buffer) -> bool:
+    def send(self, data: Sendable) -> bool:
         """Send a datagram back; whether it was handed to the system, not whether it arrives."""
         return self._datagrams.send(data, self._address)
 
-    def close(self, data: str | Buffer | None = None) -> None:
+    def close(self, data: Sendable | None = None) -> None:
         """Send a last datagram; there is nothing to close."""
         if data is not None:
             self.send(data)
@@ -91,7 +92,7 @@ class Datagrams(asyncio.DatagramProtocol):
         """An answer did not arrive, as far as the system knows."""
         self.endpoint.stats.send_failures += 1
 
-    def send(self, data: str | Buffer, address: tuple[Any, ...]) -> bool:
+    def send(self, data: Sendable, address: tuple[Any, ...]) -> bool:
         """Send one datagram."""
         payload = data.encode(self._encoding) if isinstance(data, str) else data
         if self._blocked or self._transport.is_closing():

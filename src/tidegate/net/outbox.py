@@ -9,14 +9,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import SlowConsumerError
+from tidegate.protocols import Message
 
 if TYPE_CHECKING:
     from tidegate.net.endpoint import Endpoint
     from tidegate.net.reactor import FrameCache
     from tidegate.protocols import Codec
-    from tidegate.protocols.base import Buffer
 
-__all__ = ["CLOSED", "CLOSING", "OPEN", "OPENING", "Outbox"]
+__all__ = ["CLOSED", "CLOSING", "OPEN", "OPENING", "Outbox", "Sendable"]
+
+Sendable = Message | bytearray | memoryview
 
 OPENING, OPEN, CLOSING, CLOSED = range(4)
 
@@ -66,7 +68,7 @@ class Outbox(asyncio.BufferedProtocol):
         waiting = sum(map(len, self._queue)) if self._queue else 0
         return waiting + (self._transport.get_write_buffer_size() if self._blocked else 0)
 
-    def send(self, data: str | Buffer) -> bool:
+    def send(self, data: Sendable) -> bool:
         """Queue a message, to leave at the end of this turn of the loop.
 
         Args:
@@ -92,7 +94,7 @@ class Outbox(asyncio.BufferedProtocol):
         self._queue.append(frame)  # type: ignore[union-attr] # there is one, since there is room in it
         return True
 
-    def _encode(self, data: str | Buffer) -> bytes:
+    def _encode(self, data: Sendable) -> bytes:
         codec = self._codec
         if isinstance(data, bytearray | memoryview):
             data = bytes(data)
