@@ -212,6 +212,12 @@ class Outbox(asyncio.BufferedProtocol):
         self._blocked = 1
 
     def resume_writing(self) -> None:
+        # In a turn of its own, as asyncio's transport can't bear to be closed while it says so.
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._state == CLOSED:
+            return
         self._blocked = 0
         self.flush()
         if self._blocked or self._queue is not None:
