@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.net.support import Client, Runner, WebSocketClient, serving, stats, turns, until
 from tidegate import Connection, Worker
 
@@ -156,6 +158,7 @@ def test_a_websocket_that_half_closes_still_gets_what_was_queued(run: Runner) ->
     run(main())
 
 
+@pytest.mark.usefixtures("hurry")
 def test_close_gives_up_on_a_client_that_never_reads(run: Runner) -> None:
     async def main() -> None:
         worker = Worker("tcp://127.0.0.1:0", slow_consumer="drop", close_timeout=1)
