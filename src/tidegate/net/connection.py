@@ -217,7 +217,6 @@ class Connection(Outbox):
                 awaitable = endpoint.fire(on_message, self, message)
                 if awaitable is not None:
                     self._await(on_message, awaitable)
-                    break
                 if self._state != OPEN or self._paused or self._mailbox is not None:
                     break
             if taken == len(messages):

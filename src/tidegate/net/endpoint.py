@@ -7,6 +7,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.net.reactor import FrameCache, Reactor
@@ -102,7 +103,9 @@ class Endpoint:
         except Exception as error:
             self.report(connection, callback, error)
             return None
-        return result if result is not None and inspect.isawaitable(result) else None
+        if result is None or type(result) is CoroutineType or inspect.isawaitable(result):
+            return result
+        return None
 
     def follow(
         self, connection: Connection | Peer, callback: Callable[..., Any], awaitable: Awaitable[Any]
