@@ -46,6 +46,9 @@ DEFAULT_MAX_MESSAGE_SIZE = 1024 * 1024
 """Bytes of one message, decompressed; what `websockets` takes too, and the order of aiohttp's 4 MiB."""
 
 
+WHOLE_TEXT, WHOLE_BINARY = FIN | TEXT, FIN | BINARY
+
+
 class WebSocket(Codec):
     """One client's connection.
 
@@ -170,42 +173,44 @@ class WebSocket(Codec):
             position = self._continue(data, 0, messages)
         while end - position >= 2:
             first, length = data[position], data[position + 1]
+            start = position + 6
+            # The usual frame, a message of up to 64 KiB that is here as a whole, takes few steps.
+            if WHOLE_TEXT <= first <= WHOLE_BINARY and 128 <= length < 255 and self._assembly is None:
+                size, least = length - 128, 0
+                if size == 126 and end - position >= 8:
+                    start += 2
+                    size, least = data[position + 2] << 8 | data[position + 3], 126
+                stop = start + size
+                if stop <= end and least <= size <= self._limit:
+                    payload = apply_mask(data[start:stop], bytes(data[start - 4 : start]))
+                    position = stop
+                    if first == WHOLE_TEXT:
+                        try:
+                            messages.append(payload.decode())
+                        except UnicodeDecodeError:
+                            raise not_utf8() from None
+                    else:
+                        messages.append(payload)
+                    continue
             if length < 128:
                 raise ProtocolError("a frame without a mask")
-            length &= 127
-            start = position + 6
-            if length == 126:
-                start += 2
-            elif length == 127:
-                start += 8
-            if (first != FIN | TEXT and first != FIN | BINARY) or self._assembly is not None:
-                self._check(first, length)
+            length -= 128
+            self._check(first, length)
+            start = position + (6 if length < 126 else 8 if length == 126 else 14)
             if start > end:
                 break
             if length > 125:
                 length = self._long(data[position + 2 : start - 4], length)
-            stop = start + length
+            mask = bytes(data[start - 4 : start])
             if first & 8:
+                stop = start + length
                 if stop > end:
                     break
-                payload = apply_mask(data[start:stop], bytes(data[start - 4 : start]))
                 position = stop
-                if self._control(first & 15, payload):
+                if self._control(first & 15, apply_mask(data[start:stop], mask)):
                     return
-            elif stop <= end and self._assembly is None and (first == FIN | TEXT or first == FIN | BINARY):
-                if length > self._limit:
-                    raise ProtocolError(f"message over {self._limit} bytes", 1009)
-                payload = apply_mask(data[start:stop], bytes(data[start - 4 : start]))
-                position = stop
-                if first == FIN | TEXT:
-                    try:
-                        messages.append(payload.decode())
-                    except UnicodeDecodeError:
-                        raise not_utf8() from None
-                else:
-                    messages.append(payload)
             else:
-                self._begin(first, length, bytes(data[start - 4 : start]))
+                self._begin(first, length, mask)
                 position = self._continue(data, start, messages)
         if position < end:
             self._held = bytes(data[position:])
