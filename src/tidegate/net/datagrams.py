@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from typing import Any
+from typing import Any, cast
 
 from tidegate.net.endpoint import Endpoint
 from tidegate.net.outbox import Sendable
@@ -55,6 +55,7 @@ class Datagrams(asyncio.DatagramProtocol):
         self._encoding = encoding or "utf-8"
         self._text = make_text(encoding)
         self._blocked = False
+        self.busy = False  # its socket is being closed, and the port is not free yet
 
     @classmethod
     async def open(cls, endpoint: Endpoint, sock: socket.socket, encoding: str | None) -> Datagrams:
@@ -64,8 +65,7 @@ class Datagrams(asyncio.DatagramProtocol):
         return protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)  # uvloop's is no subclass of it
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         endpoint = self.endpoint
@@ -102,11 +102,13 @@ class Datagrams(asyncio.DatagramProtocol):
         self.endpoint.stats.frames_out += 1
         return True
 
-    busy = False
-
     def abandon(self) -> None:
         """Nothing is on its way here."""
 
     def close(self) -> None:
         """Receive no more."""
+        self.busy = True
         self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.busy = False
