@@ -35,6 +35,12 @@ class ASGIServer:
             def capture_signals(self) -> Iterator[None]:
                 yield  # signals are the worker's
 
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                try:
+                    await super().startup(sockets)
+                except SystemExit:  # whether the process ends is the worker's to decide
+                    self.should_exit = True
+
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="auto", ws="none")
         config.load()
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # starting and stopping is told elsewhere
