@@ -41,6 +41,7 @@ class Runner:
             return runner.run(self._watched(main))
 
     async def _watched(self, main: Coroutine[Any, Any, T]) -> T:
+        context.enter(context.Standalone())
         loop = asyncio.get_running_loop()
         problems: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, problem: problems.append(problem))

@@ -139,7 +139,7 @@ def test_the_file_of_a_living_process_is_left_alone(run: Runner, tmp_path: Path)
     async def main() -> None:
         path = tmp_path / "app.sock"
         async with serving(echoing(f"unix://{path}")):
-            with pytest.raises(AddressError, match="it is in use.*choose another path"):
+            with pytest.raises(AddressError, match=r"it is in use\..* choose another path"):
                 await Worker(f"unix://{path}").listen()
             with await Client.connect_unix(str(path)) as client:
                 await client.send(b"still here")
