@@ -45,6 +45,10 @@ class Port:
         both_udp = (mine.scheme == "udp") == (other.scheme == "udp")
         return both_udp and mine.port != 0 and (mine.host, mine.port) == (other.host, other.port)
 
+    def is_at(self, address: str) -> bool:
+        """Whether it has an address, with the port that it really has."""
+        return str(local_address(self.address, self.sockets[0])) == address
+
     def add(self, process: Process) -> None:
         """Add a user; of those of its title that died one stays, so that the port does while there is none."""
         dead = [user for user in self.users if user.title == process.title and user.exited.done()]
@@ -111,12 +115,13 @@ class Ports:
         Raises:
             AddressError: where they can't be had, or belong to another process that does not share them.
         """
-        main = self._main.get((slot.worker, address))
-        if main is not None:
-            return main.sockets
         parsed = parse_address(address)
-        for port in self._other:
-            if port.address != parsed:
+        main = self._main.get((slot.worker, address))
+        if main is not None and process not in main.users:  # its own comes first, another of port 0 is none of its
+            main.add(process)
+            return main.sockets
+        for port in (main, *self._other):
+            if port is None or port.address != parsed:
                 continue
             if process in port.users:
                 if parsed.port == 0 and parsed.scheme != "unix":
@@ -139,9 +144,13 @@ class Ports:
         return port.sockets
 
     def left(self, process: Process, address: str, living: set[Process]) -> None:
-        """A process that goes on has closed what it had opened besides its main address."""
+        """A process that goes on has closed what it had opened; main addresses stay."""
+        for port in self._main.values():
+            if process in port.users and port.is_at(address):
+                port.users.discard(process)
+                return
         for port in tuple(self._other):
-            if process in port.users and str(local_address(port.address, port.sockets[0])) == address:
+            if process in port.users and port.is_at(address):
                 self._drop_users(port, {process} | (port.users - living))
 
     def withdraw(self, process: Process) -> None:
