@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tidegate.errors import TidegateError
+from tidegate.errors import ConfigurationError, TidegateError
 from tidegate.process.channel import Channel, send_first
 from tidegate.process.launch import CHILD, command
 
@@ -85,6 +85,13 @@ class Process:
     def pid(self) -> int:
         """Its process id."""
         return self._popen.pid
+
+    @property
+    def configuration_problem(self) -> ConfigurationError | None:
+        """What is wrong with its settings, where that kept it from starting."""
+        problem = self.ready.exception() if self.ready.done() and not self.ready.cancelled() else None
+        is_configuration = isinstance(problem, StartError) and problem.is_configuration
+        return ConfigurationError(str(problem)) if is_configuration else None
 
     async def _handle(self, op: str, parameters: dict[str, Any]) -> tuple[Any, Sequence[socket.socket]]:
         match op:

@@ -128,6 +128,11 @@ class Supervisor:
             logger.info("stopping")
             self._stop.set_result(graceful)
 
+    def _give_up(self, problem: ConfigurationError) -> None:
+        if not self._stop.done():
+            self._failure = problem
+            self._stop.set_result(False)
+
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something that is given up where the app is stopped meanwhile.
 
@@ -186,9 +191,8 @@ class Supervisor:
             try:
                 await process.wait_ready(START_SECONDS)
             except StartError as error:
-                if error.is_configuration and not self._stop.done():
-                    self._failure = ConfigurationError(str(error))
-                    self._stop.set_result(False)
+                if process.configuration_problem is not None:
+                    self._give_up(process.configuration_problem)
                     return
                 problem = problem or f"{slot.title}: {error}"
         self._is_started = True
@@ -241,9 +245,13 @@ class Supervisor:
         for process in tuple(self.processes):
             if process.reap():
                 self.processes.discard(process)
-                for slot in self.slots.values():
-                    if slot.process is process:
-                        self.died(slot, process)
+                # What it said last, and the system has told us of as well, is heard first.
+                asyncio.get_running_loop().call_soon(self._ended, process)
+
+    def _ended(self, process: Process) -> None:
+        for slot in self.slots.values():
+            if slot.process is process:
+                self.died(slot, process)
 
     def died(self, slot: Slot, process: Process) -> None:
         """A place's process has ended; it gets another unless that was wanted."""
@@ -251,6 +259,10 @@ class Supervisor:
         slot.exits[code] += 1
         slot.process = None
         if process.stopping or self._stop.done() or slot.removed:
+            return
+        problem = process.configuration_problem
+        if problem is not None and not self._is_started:  # a start that can't succeed ends
+            self._give_up(problem)
             return
         delay = slot.note_death(process)
         when = "now" if not delay else f"in {delay:g} s"
