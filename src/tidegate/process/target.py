@@ -114,7 +114,10 @@ def read_new_code() -> None:
 
 
 def _the_only(module: ModuleType, target: Target, app_type: type[Any]) -> Any:
-    found = {id(value): (name, value) for name, value in vars(module).items() if isinstance(value, app_type)}
+    found: dict[int, tuple[str, Any]] = {}
+    for name, value in vars(module).items():
+        if isinstance(value, app_type):
+            found.setdefault(id(value), (name, value))
     if not found:
         raise ConfigurationError(f"{target}: there is no App at the top level of the module: app = App(…)")
     if len(found) > 1:
