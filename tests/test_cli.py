@@ -137,7 +137,7 @@ def test_an_unknown_command_is_an_error_of_usage() -> None:
     assert CliRunner().invoke(cli.main, ["dance"]).exit_code == 2
 
 
-def test_commands_that_are_the_programs_own_are_refused(place: Place) -> None:
+def test_a_limit_of_no_connections_at_all_is_an_error_of_usage(place: Place) -> None:
     done = place.run("connections", "--limit", "0")
     assert (done.returncode, "0 is not in the range x>=1" in done.stderr) == (2, True)
 
