@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import logging
 import socket
 import time
@@ -263,7 +264,8 @@ class Worker:
             await self._server.stop(max(0.0, deadline - time.monotonic()))
         patience = deadline if graceful else min(deadline, time.monotonic() + HASTY_SECONDS)
         await _until(lambda: not endpoint.connections and not endpoint.tasks, patience)
-        for connection in (*endpoint.connections.values(), *endpoint.opening, *endpoint.closing):
+        tables = (endpoint.opening, endpoint.closing, endpoint.lingering)
+        for connection in (*endpoint.connections.values(), *itertools.chain(*tables)):
             connection.destroy()
         for task in tuple(endpoint.tasks):
             task.cancel()

@@ -56,6 +56,19 @@ def test_close_gives_up_where_the_client_does_not_answer(run: Runner) -> None:
     run(main())
 
 
+@pytest.mark.usefixtures("hurry")
+def test_a_client_that_was_sent_everything_is_not_waited_for_long(run: Runner) -> None:
+    async def main() -> None:
+        worker = Worker("text://127.0.0.1:0", close_timeout=1_000_000)
+        async with serving(worker) as port:
+            with await Client.connect(port) as client:
+                (await only(worker)).close("bye")
+                assert await client.read_to_end() == b"bye\n"
+                await until(lambda: not worker.connections)  # though the client never hung up
+
+    run(main())
+
+
 def test_messages_that_come_after_close_are_not_handled_and_are_counted(run: Runner) -> None:
     async def main() -> None:
         worker = Worker("websocket://127.0.0.1:0")

@@ -22,6 +22,8 @@ __all__ = ["Connection"]
 
 # What is done once the outbox of a closing connection is empty.
 WAIT, SHUT, CLOSE = range(3)  # for the peer's close frame; shut the sending side, then wait for the peer; close
+LINGER_TICKS = 2
+"""Ticks of the clock, at least one whole second, for a peer to hang up once it was sent the end of the stream."""
 # Why reading is paused.
 BY_USER, BY_MAILBOX = 1, 2
 
@@ -308,6 +310,8 @@ class Connection(Outbox):
             # Closing now, with bytes of the peer's unread, would reset the connection and destroy what was sent last.
             with contextlib.suppress(OSError):
                 self._transport.write_eof()
+            self.endpoint.closing.pop(self, None)
+            self.endpoint.lingering[self] = self.endpoint.reactor.tick + LINGER_TICKS
         else:
             self._transport.close()
 
@@ -363,6 +367,7 @@ class Connection(Outbox):
         endpoint = self.endpoint
         endpoint.opening.pop(self, None)
         endpoint.closing.pop(self, None)
+        endpoint.lingering.pop(self, None)
         self._state = CLOSED
         self._drop_queue()
         if endpoint.connections.pop(self.id, None) is None:

@@ -78,6 +78,7 @@ class Endpoint:
         self.connections: dict[int, Connection] = {}
         self.opening: dict[Connection, int] = {}  # with the tick by which the handshake must be done
         self.closing: dict[Connection, int] = {}  # with the tick at which waiting for the peer ends
+        self.lingering: dict[Connection, int] = {}  # the same for those that were sent all there is
         self.tasks: set[asyncio.Future[Any]] = set()  # async callbacks under way
         self.no_frames = FrameCache()  # stays empty
         self._caches: dict[int, FrameCache] = {}
@@ -132,7 +133,7 @@ class Endpoint:
         """Once a second: end what took too long. A table's deadlines lie in the order in which they were set."""
         self.throttle.flush()
         now = self.reactor.tick
-        for table in (self.opening, self.closing):
+        for table in (self.opening, self.closing, self.lingering):
             late = []
             for connection, deadline in table.items():
                 if deadline >= now:  # the tick may have been about to end when it was set
