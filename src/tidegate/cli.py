@@ -30,6 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 RELOAD_SECONDS = 600
 RESTART_SECONDS = 60
+STOP_SECONDS = 60  # the supervisor kills after 30 what does not end by itself
 POLL_SECONDS = 0.05
 
 
@@ -214,7 +215,12 @@ def stop(app: str | None, graceful: bool) -> None:
     """Stop the running app."""
     instance = find(app)
     pid = request(instance, "stop", graceful=graceful)["pid"]
+    deadline = time.monotonic() + STOP_SECONDS
     while instance.is_running() and instance.pid() in (pid, None):
+        if time.monotonic() > deadline:
+            raise ConfigurationError(
+                f"{instance.key} (pid {pid}) has not ended after {STOP_SECONDS} seconds: see its log"
+            )
         time.sleep(POLL_SECONDS)
     click.echo(f"stopped {instance.key} (pid {pid})")
 
