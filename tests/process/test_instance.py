@@ -92,6 +92,11 @@ def test_apps_are_told_apart_by_all_that_makes_them() -> None:
     assert all(key.startswith("live_chat__-") for key in keys)
 
 
+def test_a_secret_does_not_show_in_the_files_names() -> None:
+    apps = (Target(module="m", name="make", arguments={"listen": "a", "token_secret": secret}) for secret in "xy")
+    assert len({Instance.of(app, "m") for app in apps}) == 1
+
+
 def test_the_folder_is_made_for_the_user_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_RUN_DIR", str(folder / "a" / "b"))
     assert run_folder() == folder / "a" / "b"

@@ -57,7 +57,9 @@ class Instance:
     @classmethod
     def of(cls, target: Target, name: str) -> Instance:
         """The instance of a target."""
-        identity = f"{target}\0{sorted((target.arguments or {}).items())}"
+        # A secret is no part of which app it is, and not even its hash belongs into a file's name.
+        arguments = sorted(item for item in (target.arguments or {}).items() if "secret" not in item[0])
+        identity = f"{target}\0{arguments}"
         safe = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:24]
         return cls(f"{safe}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}")
 
