@@ -16,6 +16,8 @@ import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from tidegate.errors import AddressError, ConfigurationError
@@ -31,6 +33,7 @@ logger = logging.getLogger("tidegate")
 
 LEAVE_SECONDS = 5
 """That a child takes at most to leave once its supervisor is gone."""
+OURS = str(Path(__file__).parent.parent) + os.sep
 RATE_SECONDS = 5
 """Over which messages a second are counted."""
 
@@ -173,8 +176,17 @@ def describe_failure(error: BaseException) -> dict[str, Any]:
     """An error for the supervisor: its traceback, or what one line says of it."""
     if isinstance(error, ConfigurationError):
         return {"message": str(error), "traceback": None, "is_configuration": True}
-    frames = traceback.format_exception(error)
+    frames = traceback.format_exception(type(error), error, from_users_code(error.__traceback__))
     return {"message": f"{type(error).__name__}: {error}", "traceback": "".join(frames)}
+
+
+def from_users_code(frames: TracebackType | None) -> TracebackType | None:
+    """A traceback without the steps of ours, and of importing, that lead to the user's."""
+    while frames is not None and frames.tb_next is not None:
+        if not frames.tb_frame.f_code.co_filename.startswith((OURS, "<frozen importlib")):
+            break
+        frames = frames.tb_next
+    return frames
 
 
 def leave_with_supervisor(sock: socket.socket) -> None:
