@@ -36,7 +36,9 @@ def _give(_: Connection, awaitable: Any) -> Any:
 class Connection(Outbox):
     """A client. `id` is unique in its process; any other attribute may be set on it."""
 
-    __slots__ = ("__dict__", "__weakref__", "_after", "_mailbox", "_paused", "_peer", "_seen")
+    __slots__ = ("__dict__", "__weakref__", "_after", "_mailbox", "_paused", "_peer", "_seen", "handshake")
+
+    handshake: Handshake
 
     if TYPE_CHECKING:  # users' own attributes
 
@@ -178,7 +180,8 @@ class Connection(Outbox):
                 self._mailbox.put(Connection._forget_handshake)
 
     def _forget_handshake(self) -> None:
-        self.__dict__.pop("handshake", None)
+        with contextlib.suppress(AttributeError):
+            del self.handshake
 
     # Reading
 
