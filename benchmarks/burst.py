@@ -1,8 +1,9 @@
 """5,000 WebSocket members, each sent 40 separate messages of 128 bytes in one turn of the loop.
 
 The figure is frames a second of one core: 200,000 frames by the CPU time of the server's process, from the first
-`connection.send` until the kernel has all of it. Two orders: each message to all members, then the next (a busy
-room), and all messages to a member, then to the next. The members read meanwhile, and must get every byte.
+`connection.send` until the kernel has all of it. Three orders: each message to all members, then the next (a busy
+room); all messages to a member, then to the next; and each message by `worker.broadcast`. The members read meanwhile,
+and must get every byte.
 
 Beside it stands what the kernel takes for itself, measured by a loop of `socket.send` on as many sockets whose peers
 read as well: once with the 40 frames of each member joined, which is the least that must be paid, and once frame by
@@ -25,7 +26,11 @@ SEPARATE = 8
 """Frames that the reference sends one by one to each, which takes long enough to be measured."""
 SECONDS = 30
 
-ORDERS = {"messages": "each message to all members in turn", "members": "all messages to each member in turn"}
+ORDERS = {
+    "messages": "send() of each message to all members in turn",
+    "members": "send() of all messages to each member in turn",
+    "broadcasts": "broadcast() of each message",
+}
 
 
 def run(runs: int) -> list[Row]:
@@ -34,8 +39,7 @@ def run(runs: int) -> list[Row]:
     joined = {order: Row(label, unit, "bare sends, joined") for order, label in ORDERS.items()}
     separate = {order: Row(f"{label}, beside separate writes", unit, "bare sends") for order, label in ORDERS.items()}
     sending = {
-        order: Row(f"{label}: the calls of send() alone", "µs a frame", "one bare send")
-        for order, label in ORDERS.items()
+        order: Row(f"{label}: the calls alone", "µs a frame", "one bare send") for order, label in ORDERS.items()
     }
     with Tidegate("plain") as server, bare("send") as sender, load() as clients:
         clients.ask("connect", "members", "websocket", server.port, MEMBERS)

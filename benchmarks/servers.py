@@ -32,7 +32,7 @@ async def burst(room: Worker, count: int, order: str) -> dict[str, Any]:
         room: the worker whose connections are the members.
         count: messages for each.
         order: "messages" for one message after the other, each to all members; "members" for all messages to the
-            first member, then to the next.
+            first member, then to the next; "broadcasts" for one `broadcast` after the other.
 
     Returns:
         The CPU time from the first send until all was handed to the kernel, how much of it the calls of `send` took,
@@ -45,6 +45,9 @@ async def burst(room: Worker, count: int, order: str) -> dict[str, Any]:
         for message in messages:
             for connection in room.connections.values():
                 sent += connection.send(message)
+    elif order == "broadcasts":
+        for message in messages:
+            sent += room.broadcast(message)
     else:
         for connection in room.connections.values():
             for message in messages:
@@ -68,7 +71,7 @@ def make_app(name: str, on_message: Any, compression: bool = False) -> App:
                 result: Any = time.process_time()
             case ["members"]:
                 result = len(room.connections)
-            case ["burst", count, ("messages" | "members") as order]:
+            case ["burst", count, ("messages" | "members" | "broadcasts") as order]:
                 result = await burst(room, int(count), order)
             case _:
                 backend.send(json.dumps({"error": f"no such order: {line}"}))

@@ -14,6 +14,7 @@ from tidegate.app import App
 from tidegate.errors import ConfigurationError
 from tidegate.net.address import parse_address
 from tidegate.net.connection import Connection
+from tidegate.net.fanout import fan_out
 from tidegate.net.throttle import Throttle
 from tidegate.net.timers import every
 from tidegate.protocols import Message
@@ -145,8 +146,7 @@ class Users:
             Whether a connection got it; for everybody, that it was sent.
         """
         if uids is None:
-            for connection in tuple(self._by_utype.get(utype, ())):
-                connection.send(message)
+            fan_out(self._by_utype.get(utype, ()), message)
             return True
         reached = False
         for uid in uids:

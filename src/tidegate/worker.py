@@ -8,7 +8,7 @@ import itertools
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
@@ -18,7 +18,9 @@ from tidegate.net.asgi import ASGIServer
 from tidegate.net.connection import Connection
 from tidegate.net.datagrams import Datagrams
 from tidegate.net.endpoint import Callbacks, Endpoint, Limits
+from tidegate.net.fanout import fan_out
 from tidegate.net.listener import Listener
+from tidegate.net.outbox import Sendable
 from tidegate.net.sockets import local_address
 from tidegate.net.tls import TLS, make_context
 from tidegate.process import context
@@ -166,6 +168,13 @@ class Worker:
     def connections(self) -> Mapping[int, Connection]:
         """The open connections by id."""
         return MappingProxyType(self._endpoint.connections if self._endpoint else {})
+
+    def broadcast(self, data: Sendable, exclude: Collection[int] = ()) -> int:
+        """Send to all open connections of this process but those with the ids to exclude; gives how many took it."""
+        members = self.connections
+        if not exclude:
+            return fan_out(members.values(), data)
+        return fan_out((member for id, member in members.items() if id not in exclude), data)
 
     def set_callback(self, name: str, fn: Callable[..., Any] | None) -> None:
         """Set a callback by its name."""
