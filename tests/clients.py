@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 
 MASK = b"\x01\x02\x03\x04"
@@ -37,6 +38,12 @@ def upgrade_request(path: str = "/", *headers: str) -> bytes:
         *headers,
     )
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def end(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 class Browser:
@@ -84,11 +91,7 @@ class Browser:
             return payload.decode()
 
     async def close(self) -> None:
-        self._writer.close()
-        try:
-            await self._writer.wait_closed()
-        except ConnectionError:
-            return
+        await end(self._writer)
 
 
 class Backend:
@@ -116,8 +119,4 @@ class Backend:
         return await self.read_line()
 
     async def close(self) -> None:
-        self._writer.close()
-        try:
-            await self._writer.wait_closed()
-        except ConnectionError:
-            return
+        await end(self._writer)

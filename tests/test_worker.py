@@ -208,6 +208,33 @@ def test_a_graceful_stop_lets_handlers_finish_and_another_does_not(run: Runner, 
     run(main())
 
 
+def test_a_stop_in_haste_begins_on_nothing_that_waits(run: Runner) -> None:
+    async def main() -> None:
+        worker = Worker("text://127.0.0.1:0")
+        begun: list[str] = []
+        counted: list[int] = []
+
+        @worker.on_message
+        async def wait(_: Connection, message: str) -> None:
+            begun.append(message)
+            await asyncio.Event().wait()
+
+        @worker.on_close
+        def note(connection: Connection) -> None:
+            begun.append("closed")
+            counted.append(connection.endpoint.stats.dropped_messages)
+
+        async with serving(worker) as port:
+            with await Client.connect(port) as client:
+                await client.send(b"1\n2\n3\n")
+                await until(lambda: begun)
+                await worker.stop()
+        assert begun == ["1", "closed"]
+        assert counted == [2]
+
+    run(main())
+
+
 def test_on_close_is_called_for_those_who_do_not_leave_by_themselves(run: Runner) -> None:
     async def main() -> None:
         worker = Worker("websocket://127.0.0.1:0")

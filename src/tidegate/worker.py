@@ -256,6 +256,8 @@ class Worker:
         for listener in listeners:
             listener.close()
         if not graceful:
+            for connection in endpoint.connections.values():
+                connection.drop_messages()
             for task in tuple(endpoint.tasks):
                 task.cancel()
         # Whoever is being let in is told why, as those who are in.

@@ -104,7 +104,7 @@ class Connection(Outbox):
             self.send(data)
             if self._state != OPEN:  # it was too much
                 return
-        self._drop_messages()
+        self.drop_messages()
         self._leave(WAIT if self._codec.closes_by_handshake else SHUT, self._codec.close_frame(code, reason))
 
     def destroy(self) -> None:
@@ -112,7 +112,7 @@ class Connection(Outbox):
         if self._state == CLOSED:
             return
         self._state = CLOSED
-        self._drop_messages()
+        self.drop_messages()
         self._drop_queue()
         self._transport.abort()
 
@@ -334,7 +334,6 @@ class Connection(Outbox):
             endpoint.throttle.log(
                 logging.INFO, "%s: %s: no handshake: %s", endpoint.name, self.remote_ip or "unix", ending.reason
             )
-            self._frames = endpoint.cache(self._codec)
             self._leave(SHUT, ending.reply)
         elif self._state == OPEN:
             endpoint.stats.protocol_errors += 1
@@ -342,7 +341,7 @@ class Connection(Outbox):
                 logging.INFO, "%s: connection %s (%s) failed: %s", endpoint.name, self.id, self.remote_ip, error.reason
             )
             self._dispatch(endpoint.callbacks.on_error, error)
-            self._drop_messages()
+            self.drop_messages()
             if self._state == OPEN:  # on_error may have closed it
                 self._leave(SHUT, ending.reply)
 
@@ -386,6 +385,7 @@ class Connection(Outbox):
         """The time for a handshake or for closing is over."""
         self.destroy()
 
-    def _drop_messages(self) -> None:
+    def drop_messages(self) -> None:
+        """Handle no more of what was received; it is counted."""
         if self._mailbox is not None:
             self.endpoint.stats.dropped_messages += self._mailbox.drop(self.endpoint.callbacks.on_message)
