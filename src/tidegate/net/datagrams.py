@@ -25,7 +25,7 @@ class Peer:
 
     def __init__(self, datagrams: Datagrams, address: tuple[Any, ...]) -> None:
         self._datagrams = datagrams
-        self.id = next(datagrams.endpoint.reactor.ids)
+        self.id = next(datagrams.endpoint.ids)
         self._address = address  # of IPv6 it has four parts, all of which an answer needs
         self.remote_ip = plain_ip(address[0])
         self.remote_port: int = address[1]

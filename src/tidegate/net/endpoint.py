@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal
 
+from tidegate.net.connection import Connection
 from tidegate.net.reactor import FrameCache, Reactor
 from tidegate.net.stats import Stats
 from tidegate.net.throttle import Throttle
 from tidegate.protocols import Codec
 
 if TYPE_CHECKING:
-    from tidegate.net.connection import Connection
     from tidegate.net.datagrams import Peer
 
 __all__ = ["Callbacks", "Endpoint", "Limits"]
@@ -62,17 +62,29 @@ class Endpoint:
         name: of the worker, for logs.
         make_codec: makes a connection's protocol.
         owner: what connections call their `worker`.
+        connection_class: what a listener makes of the connections it takes.
+        ids: numbers for them; those of all the process's connections unless given.
     """
 
     def __init__(
-        self, name: str, make_codec: Callable[[], Codec], callbacks: Callbacks, limits: Limits, owner: Any = None
+        self,
+        name: str,
+        make_codec: Callable[[], Codec],
+        callbacks: Callbacks,
+        limits: Limits,
+        owner: Any = None,
+        *,
+        connection_class: type[Connection] = Connection,
+        ids: Iterator[int] | None = None,
     ) -> None:
         self.name = name
         self.make_codec = make_codec
         self.callbacks = callbacks
         self.limits = limits
         self.owner = owner
+        self.connection_class = connection_class
         self.reactor = Reactor.acquire()
+        self.ids = ids if ids is not None else self.reactor.ids
         self.stats = Stats()
         self.throttle = Throttle(logger)
         self.connections: dict[int, Connection] = {}

@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Sequence
 from functools import partial
 
-from tidegate.net.connection import Connection
 from tidegate.net.endpoint import Endpoint
 
 __all__ = ["Listener"]
@@ -87,7 +86,7 @@ class Listener:
         direct = sock if self._context is None else None
         try:
             await self._loop.connect_accepted_socket(
-                lambda: Connection(endpoint, direct),
+                lambda: endpoint.connection_class(endpoint, direct),
                 sock,
                 ssl=self._context,
                 ssl_handshake_timeout=None if self._context is None else TLS_HANDSHAKE_SECONDS,

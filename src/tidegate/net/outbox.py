@@ -52,7 +52,7 @@ class Outbox(asyncio.BufferedProtocol):
 
     def __init__(self, endpoint: Endpoint, sock: socket.socket | None) -> None:
         self.endpoint = endpoint
-        self.id = next(endpoint.reactor.ids)
+        self.id = next(endpoint.ids)
         self._codec: Codec = endpoint.make_codec()
         self._state = OPENING
         self._socket = sock  # where it may be written to directly, past the transport: not with TLS
