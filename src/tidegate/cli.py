@@ -20,9 +20,9 @@ from tidegate.process import supervise as supervising
 from tidegate.process.control import ask
 from tidegate.process.instance import Instance, running
 from tidegate.process.launch import Launch
+from tidegate.process.settings import load_config
 from tidegate.process.slots import StartError
 from tidegate.process.target import Target, parse_target
-from tidegate.settings import load_config
 
 __all__ = ["main", "run_app", "supervise"]
 

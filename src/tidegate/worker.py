@@ -24,8 +24,8 @@ from tidegate.net.outbox import Sendable
 from tidegate.net.sockets import local_address
 from tidegate.net.tls import TLS, make_context
 from tidegate.process import context
+from tidegate.process.settings import WorkerSettings, resolve
 from tidegate.protocols import Codec, CustomCodec, Frame, Raw, Text, WebSocket
-from tidegate.settings import WorkerSettings, resolve
 
 __all__ = ["Worker"]
 
@@ -189,7 +189,7 @@ class Worker:
         Raises:
             ConfigurationError: for what can't be.
         """
-        settings = resolve(self.name, self._given, config)
+        settings = resolve(WorkerSettings, self.name, self._given, config)
         if settings.ssl is not None:
             make_context(settings.ssl)
         return settings
