@@ -3,13 +3,23 @@
 TidegateError
 ├── ConfigurationError      a setting, an address or a file is wrong: one line says which and what to do
 │   └── AddressError        an address that can't be read or bound
+├── ClusterError            a push could not be carried out: which Register or gateway it was about
+│   └── ClusterTimeoutError     it did not answer in time
 ├── ProtocolError           a peer broke the rules of its protocol, or went over a limit
-└── SlowConsumerError            a peer did not read what was sent to it
+└── SlowConsumerError       a peer did not read what was sent to it
 """
 
 from __future__ import annotations
 
-__all__ = ["AddressError", "ConfigurationError", "ProtocolError", "SlowConsumerError", "TidegateError"]
+__all__ = [
+    "AddressError",
+    "ClusterError",
+    "ClusterTimeoutError",
+    "ConfigurationError",
+    "ProtocolError",
+    "SlowConsumerError",
+    "TidegateError",
+]
 
 
 class TidegateError(Exception):
@@ -22,6 +32,14 @@ class ConfigurationError(TidegateError):
 
 class AddressError(ConfigurationError):
     """An address that is not understood, is in use, or may not be bound."""
+
+
+class ClusterError(TidegateError, ConnectionError):
+    """The cluster, or a part of it, can't be reached or broke off; the message names the address tried."""
+
+
+class ClusterTimeoutError(ClusterError, TimeoutError):
+    """A Register or a gateway that did not answer in time."""
 
 
 class ProtocolError(TidegateError):

@@ -6,12 +6,9 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from tidegate.protocols import Message
-
-if TYPE_CHECKING:
-    from tidegate.net.outbox import Outbox
 
 __all__ = ["FrameCache", "Reactor"]
 
@@ -19,6 +16,17 @@ logger = logging.getLogger("tidegate")
 
 READ_BUFFER_SIZE = 256 * 1024
 TICK_SECONDS = 1.0
+
+
+class Writer(Protocol):
+    """What is written at the end of a turn: an outbox or a link."""
+
+    @property
+    def id(self) -> Any: ...
+
+    def flush(self) -> None: ...
+
+    def destroy(self) -> None: ...
 
 
 class FrameCache(dict[Message, bytes]):
@@ -59,7 +67,7 @@ class Reactor:
         self.ids = itertools.count(1)
         self.sweepers: list[Callable[[], None]] = []
         self._loop = loop
-        self._dirty: list[Outbox] = []
+        self._dirty: list[Writer] = []
         self._caches: list[FrameCache] = []
         self._scheduled = False
         self._last_queue: list[bytes] = []
@@ -84,7 +92,7 @@ class Reactor:
             self._timer.cancel()
             self._running.pop(self._loop, None)
 
-    def flush_later(self, connection: Outbox) -> None:
+    def flush_later(self, connection: Writer) -> None:
         """Have a connection's outbox written at the end of this turn."""
         self._dirty.append(connection)
         if not self._scheduled:

@@ -12,7 +12,7 @@ import sys
 from tidegate.errors import AddressError
 from tidegate.net.address import Address
 
-__all__ = ["bind", "local_address", "plain_ip"]
+__all__ = ["bind", "keep_alive", "local_address", "plain_ip"]
 
 BACKLOG = 4096
 """Connections that the kernel holds until they are accepted; it lowers this to its own limit (net.core.somaxconn)."""
@@ -73,7 +73,11 @@ def _prepare(sock: socket.socket, address: Address, reuse_port: bool) -> None:
         return
     if sys.platform != "win32":  # where it would let two programs have one port
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Accepted sockets inherit these, which saves the system calls for each.
+    keep_alive(sock)  # accepted sockets inherit it, which saves the system calls for each
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Have the system notice a peer that vanished, and send what is small at once."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (

@@ -1,0 +1,103 @@
+"""Packets: 28 bytes of header, then ext data, then body (wire protocol, "Packet")."""
+
+from __future__ import annotations
+
+import struct
+from typing import TypeAlias
+
+from tidegate.errors import ProtocolError
+from tidegate.wire.commands import SCALAR
+
+__all__ = ["DEFAULT_MAX_PACKET_SIZE", "HEADER", "HEADER_SIZE", "Packet", "PacketReader", "pack"]
+
+HEADER = struct.Struct("!IBIHIHIBHI")
+"""Package length, command, the gateway's address and inner port, the client's address and port, connection id, flags,
+port that the client connected to, length of ext data."""
+HEADER_SIZE = HEADER.size
+DEFAULT_MAX_PACKET_SIZE = 10_485_760
+"""Bytes; as the original has it."""
+
+Packet: TypeAlias = tuple[int, int, int, bytes, bytes, int, int, int, int, int]
+"""Command, connection id, flags, ext data, body; the gateway's address and port, the client's, and the port that the
+client connected to. A plain tuple, since hundreds of thousands are made in a second."""
+
+
+def pack(command: int, connection_id: int = 0, ext: bytes = b"", body: bytes = b"", flags: int = SCALAR) -> bytes:
+    """The bytes of a packet to a gateway, where the address fields are 0."""
+    size = HEADER_SIZE + len(ext) + len(body)
+    return HEADER.pack(size, command, 0, 0, 0, 0, connection_id, flags, 0, len(ext)) + ext + body
+
+
+class PacketReader:
+    """Finds the packets in a stream.
+
+    Attributes:
+        error: set once the stream can't be read any further; what came before it was given.
+    """
+
+    __slots__ = ("_limit", "_needed", "_pending", "error")
+
+    def __init__(self, limit: int = DEFAULT_MAX_PACKET_SIZE) -> None:
+        self._limit = limit
+        self._pending: bytearray | None = None  # the beginning of a packet
+        self._needed = 0  # bytes that it has to have before it is looked at again
+        self.error: ProtocolError | None = None
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
+        """Take bytes in; gives the packets that are complete with them."""
+        if self.error is not None:
+            return []
+        pending = self._pending
+        if pending is None:
+            chunk = bytes(data)
+        else:
+            pending += data
+            if len(pending) < self._needed:
+                return []
+            chunk = bytes(pending)
+        packets: list[Packet] = []
+        position, end = 0, len(chunk)
+        needed = HEADER_SIZE
+        while end - position >= HEADER_SIZE:
+            size, command, ip, port, client_ip, client_port, number, flags, gateway_port, ext_size = HEADER.unpack_from(
+                chunk, position
+            )
+            if not HEADER_SIZE + ext_size <= size <= self._limit:
+                self._fail(size, ext_size)
+                return packets
+            stop = position + size
+            if stop > end:
+                needed = size
+                break
+            body = position + HEADER_SIZE + ext_size
+            packets.append(
+                (
+                    command,
+                    number,
+                    flags,
+                    chunk[position + HEADER_SIZE : body],
+                    chunk[body:stop],
+                    ip,
+                    port,
+                    client_ip,
+                    client_port,
+                    gateway_port,
+                )
+            )
+            position = stop
+        if position == end:
+            self._pending = None
+        elif position or pending is None:
+            self._pending = bytearray(memoryview(chunk)[position:])
+        self._needed = needed
+        return packets
+
+    def _fail(self, size: int, ext_size: int) -> None:
+        if size > self._limit:
+            reason = f"a packet of {size} bytes, over the limit of {self._limit}"
+        elif size < HEADER_SIZE:
+            reason = f"a packet length of {size}, less than its header"
+        else:
+            reason = f"a packet of {size} bytes with {ext_size} of ext data"
+        self.error = ProtocolError(reason)
+        self._pending = None

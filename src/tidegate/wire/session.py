@@ -1,0 +1,96 @@
+"""Sessions: serialized arrays that a gateway keeps as bytes (wire protocol, "Sessions are bytes to a gateway").
+
+Merging and patching move serialized values about without decoding them, so that a float keeps its digits and a key its
+place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.wire import php
+
+__all__ = ["diff", "merge", "pack_patch", "patch"]
+
+
+def merge(session: bytes, update: bytes) -> bytes:
+    """Merge as PHP's `array_replace_recursive` does; where no session is, the update is it.
+
+    Raises:
+        PHPValueError: either is no serialized array, or has an object.
+    """
+    changes = php.split_array(update)
+    if not session:
+        return update
+    return _merge(php.split_array(session), changes)
+
+
+def _merge(array: dict[bytes, bytes], changes: Mapping[bytes, bytes]) -> bytes:
+    for key, value in changes.items():
+        old = array.get(key, b"")
+        if value.startswith(b"a:") and old.startswith(b"a:"):
+            array[key] = _merge(php.split_array(old), php.split_array(value))
+        else:
+            array[key] = value
+    return php.join_array(array)
+
+
+def diff(before: bytes, after: Mapping[Any, Any]) -> tuple[bytes, bytes] | None:
+    """What a handler changed: ext data and body of PATCH_SESSION; None where nothing.
+
+    Args:
+        before: the session as it was, serialized; empty where there was none.
+        after: as it is now.
+
+    Raises:
+        TypeError, OverflowError: it can't be serialized.
+    """
+    old = php.split_array(before) if before else {}
+    new = {php.dumps_key(key): php.dumps(value) for key, value in after.items()}
+    changed = {key: value for key, value in new.items() if not _is_same(old.get(key), value)}
+    gone = [key for key in old if key not in new]
+    if not changed and not gone:
+        return None
+    return pack_patch(changed, gone)
+
+
+def _is_same(old: bytes | None, new: bytes) -> bool:
+    """Whether a value is what it was; PHP may have written a float with more digits than are needed."""
+    return old == new or (old is not None and php.dumps(php.loads(old)) == new)
+
+
+def pack_patch(changed: Mapping[bytes, bytes], gone: list[bytes]) -> tuple[bytes, bytes]:
+    """Ext data and body of PATCH_SESSION from serialized keys and values.
+
+    A key that is no UTF-8 can't be written in JSON; its bytes are written as the characters U+DC80 to U+DCFF.
+    """
+    names = [
+        key if isinstance(key, int | str) else key.decode("utf-8", "surrogateescape") for key in map(php.loads, gone)
+    ]
+    return php.join_array(changed), json.dumps(names).encode()
+
+
+def patch(session: bytes, changed: bytes, gone: bytes) -> bytes:
+    """Carry out PATCH_SESSION: set top-level keys, delete others; an empty array becomes no session.
+
+    Args:
+        changed: ext data, a serialized map.
+        gone: body, a JSON list of keys.
+
+    Raises:
+        PHPValueError: one of the three is none.
+    """
+    array = php.split_array(session) if session else {}
+    try:
+        names = json.loads(gone) if gone else []
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+        raise php.PHPValueError("a patch of a session without a list of keys to delete")
+    for name in names:
+        key = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name
+        array.pop(php.dumps_key(key), None)
+    array.update(php.split_array(changed))
+    return php.join_array(array) if array else b""
