@@ -1,0 +1,84 @@
+"""What an app consists of, as the app and its processes see it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["Member", "Stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How a member stops.
+
+    Attributes:
+        graceful: what is under way comes to its end first.
+        seconds: that all of it may take.
+        code: a WebSocket close code for the clients.
+        reason: for them too.
+        reload: it is replaced by a successor, which serves already or is about to start.
+        whole: the entire app stops.
+        begun: by the monotonic clock.
+    """
+
+    graceful: bool = False
+    seconds: float = 5
+    code: int = 1001
+    reason: str = "the server stops"
+    reload: bool = False
+    whole: bool = False
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float:
+        """When the time is over, by the monotonic clock."""
+        return self.begun + self.seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """Until then; 0 after it."""
+        return max(0.0, self.deadline - time.monotonic())
+
+
+@runtime_checkable
+class Member(Protocol):
+    """A part of an app that has processes of its own.
+
+    Attributes:
+        name: unique in the app.
+        id: of this process among the member's, from 0.
+    """
+
+    name: str
+    id: int
+
+    def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Give its row of the app's topology: ``name, kind, listen, count, reuse_port, reloadable``.
+
+        Raises:
+            ConfigurationError: for settings that can't be.
+        """
+        ...
+
+    async def listen(self) -> Any:
+        """Begin to work, in the running process."""
+        ...
+
+    async def stop(self, *, graceful: bool, seconds: float, code: int, reason: str, reload: bool, whole: bool) -> None:
+        """End it; the parameters are those of `Stop`."""
+        ...
+
+    async def reloading(self) -> None:
+        """The app is being reloaded; whether or not this process is replaced."""
+        ...
+
+    def snapshot(self) -> dict[str, Any]:
+        """What it has counted in this process, with its ``name`` and where it listens (``listen``)."""
+        ...
+
+    def connection_rows(self, limit: int) -> list[dict[str, Any]]:
+        """Some of its connections, for people."""
+        ...

@@ -1,0 +1,329 @@
+"""`Server`: what the members of an app have in common that listen on an address.
+
+It opens and closes; what is done with connections is its children's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast
+
+from tidegate.net.address import Address
+from tidegate.net.codecs import codec_maker
+from tidegate.net.connection import Connection
+from tidegate.net.datagrams import Datagrams
+from tidegate.net.endpoint import Callbacks, Endpoint, Limits
+from tidegate.net.listener import Listener
+from tidegate.net.sockets import local_address
+from tidegate.net.tls import make_context
+from tidegate.process import context
+from tidegate.process.member import Stop
+from tidegate.process.settings import ListenSettings
+
+__all__ = ["Plan", "Server", "default_name"]
+
+logger = logging.getLogger("tidegate")
+
+POLL_SECONDS = 0.01
+HASTY_SECONDS = 1.0
+"""That a handshake under way has at a stop, and clients have to answer a goodbye where it is not graceful."""
+
+
+class ServerSettings(Protocol):
+    """What the settings of each have."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def reuse_port(self) -> bool: ...
+    @property
+    def reloadable(self) -> bool: ...
+
+
+S = TypeVar("S", bound=ServerSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a server's connections are made.
+
+    Attributes:
+        make_codec: makes a connection's protocol.
+        limits: of each.
+        tls: with which each is secure.
+        connection_class: what each is.
+        ids: their numbers; those of all the process's connections unless given.
+    """
+
+    make_codec: Callable[[], Any]
+    limits: Limits
+    tls: ssl.SSLContext | None = None
+    connection_class: type[Connection] = Connection
+    ids: Iterator[int] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        address: Address | None,
+        settings: ListenSettings,
+        protocol: Callable[[], Any] | None = None,
+        **more: Any,
+    ) -> Plan:
+        """Make it as an address, the settings and a codec class of the user's own say; the rest is given besides."""
+        make_codec = codec_maker(
+            address.scheme if address else "tcp",
+            protocol,
+            encoding=settings.encoding,
+            max_message_size=settings.max_message_size,
+            compression=settings.compression,
+            subprotocols=settings.subprotocols,
+        )
+        limits = Limits(
+            send_buffer_limit=settings.send_buffer_limit,
+            slow_consumer=cast("Literal['close', 'drop']", settings.slow_consumer),
+            handshake_seconds=settings.handshake_timeout,
+            close_seconds=settings.close_timeout,
+        )
+        return cls(make_codec, limits, make_context(settings.ssl) if settings.ssl is not None else None, **more)
+
+
+class Server(Generic[S]):
+    """Listens on an address.
+
+    Attributes:
+        name: unique in its app.
+        id: of this process among the server's, from 0.
+        address: with the port that it really has, once it listens; None where it only works.
+    """
+
+    def __init__(self, address: Address | None, name: str) -> None:
+        self.address = address
+        self.name = name
+        self.id = 0
+        self._callbacks = Callbacks()
+        self._endpoint: Endpoint | None = None
+        self._listeners: list[Listener | Datagrams] = []
+        self._is_stopping = False
+
+    @property
+    def connections(self) -> Mapping[int, Connection]:
+        """The open connections by id."""
+        return MappingProxyType(self._endpoint.connections if self._endpoint else {})
+
+    # What children say
+
+    def settings(self, config: Mapping[str, Any]) -> S:
+        """What holds for it: from code, environment, TOML and defaults.
+
+        Raises:
+            ConfigurationError: for what can't be.
+        """
+        raise NotImplementedError
+
+    def _plan(self, settings: S) -> Plan:
+        """How connections are made."""
+        raise NotImplementedError
+
+    async def _opening(self, settings: S) -> None:
+        """Make ready: the address is had, and nobody taken there yet. What fails here fails the start."""
+
+    async def _serve(self, endpoint: Endpoint, sockets: Sequence[socket.socket], settings: S, plan: Plan) -> None:  # noqa: ARG002
+        """Take connections from now on."""
+        self._listeners.append(Listener(endpoint, sockets, plan.tls))
+
+    async def _stopping(self, stop: Stop) -> None:
+        """Nobody new is taken from now on; what is under way goes on, and is waited for after this."""
+
+    async def _leaving(self, stop: Stop) -> None:
+        """The connections are about to be closed; what is sent to them here arrives before the goodbye."""
+
+    async def _closed(self, stop: Stop) -> None:
+        """Let go of what `_opening` made, be it half: connections are closed, and their `on_close` has been called.
+
+        It is called also where the start failed, with no time left.
+        """
+
+    # Running
+
+    async def listen(self) -> Self:
+        """Listen, in the running process.
+
+        Raises:
+            AddressError: where the address can't be had.
+        """
+        if self._endpoint is not None:
+            raise RuntimeError(f"{self.name!r} listens already")
+        process = context.current()
+        settings = self.settings(process.config)
+        plan = self._plan(settings)
+        self._endpoint = endpoint = Endpoint(
+            self.name,
+            plan.make_codec,
+            self._callbacks,
+            plan.limits,
+            self,
+            connection_class=plan.connection_class,
+            ids=plan.ids,
+        )
+        asked = self.address
+        sockets: list[socket.socket] = []
+        try:
+            if self.address is not None:
+                sockets = await process.listen(self.address, settings.reuse_port)
+                self.address = local_address(self.address, sockets[0])
+            await self._opening(settings)
+            await self._serve(endpoint, sockets, settings, plan)
+        except BaseException:
+            for listener in self._listeners:
+                listener.close()
+            for sock in sockets:
+                sock.close()
+            if sockets and self.address is not None:
+                process.left(self.address)
+            self.address = asked
+            try:
+                await self._attempt(self._closed(Stop(seconds=0)))
+            finally:
+                self._end()
+            raise
+        process.running.append(self)
+        return self
+
+    async def stop(
+        self,
+        *,
+        graceful: bool = False,
+        seconds: float = 5,
+        code: int = 1001,
+        reason: str = "the server stops",
+        reload: bool = False,
+        whole: bool = False,
+    ) -> None:
+        """Stop listening, and close the connections.
+
+        Args:
+            graceful: let callbacks under way come to their end first.
+            seconds: that all of it may take.
+            code: a WebSocket close code for the clients.
+            reason: for them too.
+            reload: a successor serves already, or is about to start.
+            whole: the entire app stops.
+        """
+        endpoint = self._endpoint
+        if endpoint is None or self._is_stopping:
+            return
+        self._is_stopping = True
+        stop = Stop(graceful, seconds, code, reason, reload, whole)
+        for listener in self._listeners:
+            listener.close()
+        await self._attempt(self._stopping(stop))
+        await self._finish_work(endpoint, stop)
+        await self._attempt(self._leaving(stop))
+        await self._close_connections(endpoint, stop)
+        await self._attempt(self._closed(stop))
+        process = context.current()
+        process.running.remove(self)
+        if self.address is not None:
+            process.left(self.address)
+        self._end()
+
+    async def _finish_work(self, endpoint: Endpoint, stop: Stop) -> None:
+        """Wait for those who are being let in, and for callbacks."""
+        if not stop.graceful:
+            for connection in endpoint.connections.values():
+                connection.drop_messages()
+            for task in tuple(endpoint.tasks):
+                task.cancel()
+        # Whoever is being let in is told why, as those who are in.
+        await _until(
+            lambda: not endpoint.opening and not any(listener.busy for listener in self._listeners),
+            stop.begun + HASTY_SECONDS,
+        )
+        await _until(lambda: not endpoint.tasks, stop.begun + (stop.seconds / 2 if stop.graceful else HASTY_SECONDS))
+
+    async def _close_connections(self, endpoint: Endpoint, stop: Stop) -> None:
+        for connection in tuple(endpoint.connections.values()):
+            connection.close(code=stop.code, reason=stop.reason)
+        patience = stop.deadline if stop.graceful else min(stop.deadline, time.monotonic() + HASTY_SECONDS)
+        await _until(lambda: not endpoint.connections and not endpoint.tasks, patience)
+        tables = (endpoint.opening, endpoint.closing, endpoint.lingering)
+        for connection in (*endpoint.connections.values(), *itertools.chain(*tables)):
+            connection.destroy()
+        for task in tuple(endpoint.tasks):
+            task.cancel()
+        for listener in self._listeners:
+            listener.abandon()
+        # What was destroyed calls on_close in the loop's next turn, after what was cancelled.
+        await _until(lambda: not endpoint.connections and not endpoint.tasks, time.monotonic() + HASTY_SECONDS)
+
+    async def _attempt(self, step: Awaitable[None]) -> None:
+        """A step of stopping; those that follow are done in any case."""
+        try:
+            await step
+        except Exception:
+            logger.exception("%s: a step of its stop failed", self.name)
+
+    def _end(self) -> None:
+        if self._endpoint is not None:
+            self._endpoint.release()
+        self._endpoint, self._listeners, self._is_stopping = None, [], False
+
+    async def reloading(self) -> None:
+        """The app is being reloaded."""
+
+    # What the supervisor asks
+
+    def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Its row of the app's topology."""
+        settings = self.settings(config)
+        return {
+            "name": self.name,
+            "kind": type(self).__name__,
+            "listen": str(self.address) if self.address else None,
+            "count": settings.count,
+            "reuse_port": settings.reuse_port,
+            "reloadable": settings.reloadable,
+        }
+
+    def snapshot(self) -> dict[str, Any]:
+        """What it has counted in this process."""
+        assert self._endpoint is not None
+        return {
+            "name": self.name,
+            "listen": str(self.address or ""),
+            "connections": len(self._endpoint.connections),
+            **self._endpoint.stats.as_dict(),
+        }
+
+    def connection_rows(self, limit: int) -> list[dict[str, Any]]:
+        """Some of its connections, for people."""
+        assert self._endpoint is not None
+        return [
+            {
+                "worker": self.name,
+                "id": connection.id,
+                "remote": f"{connection.remote_ip}:{connection.remote_port}",
+                "listen": str(self.address or ""),
+                "idle": connection.idle_seconds,
+                "queued": connection.queued_bytes,
+            }
+            for connection in itertools.islice(self._endpoint.connections.values(), max(0, limit))
+        ]
+
+
+def default_name(address: Address) -> str:
+    """What a server is called that was given no name."""
+    return f"{address.scheme}-{address.port or address.path.strip('/').replace('/', '-') or 0}"
+
+
+async def _until(done: Callable[[], bool], deadline: float) -> None:
+    while not done() and time.monotonic() < deadline:  # noqa: ASYNC110 - for conditions that nothing announces
+        await asyncio.sleep(POLL_SECONDS)
