@@ -1,0 +1,1 @@
+"""How the members of a cluster find each other: through Register."""

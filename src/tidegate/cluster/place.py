@@ -1,0 +1,63 @@
+"""Where the Registers of a cluster are, as users write it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+
+from tidegate.errors import ConfigurationError
+
+__all__ = ["parse_cluster", "split_place"]
+
+PLACE = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:/,\s]+)):(?P<port>[0-9]{1,5})")
+EXAMPLE = "write host:port, such as '127.0.0.1:1236' or '[::1]:1236'"
+
+
+def parse_cluster(cluster: str | Sequence[str]) -> tuple[str, ...]:
+    """Read which Registers a cluster has: one ``host:port``, several with commas between, or a sequence of such.
+
+    Returns:
+        Each once, in the order given.
+
+    Raises:
+        ConfigurationError: which says what is wrong and what would be right.
+    """
+    texts = (cluster,) if isinstance(cluster, str) else tuple(cluster)
+    places: list[str] = []
+    for text in texts:
+        if not isinstance(text, str):
+            raise ConfigurationError(f"the cluster has {text!r}, which is no address of a Register: {EXAMPLE}")
+        places += (part.strip() for part in text.split(","))
+    if not any(places):
+        raise ConfigurationError(f"the cluster has no Register: {EXAMPLE}")
+    for place in places:
+        _check(place)
+    return tuple(dict.fromkeys(places))
+
+
+def _check(place: str) -> None:
+    if place.lower().startswith("nats://"):
+        raise ConfigurationError(f"the cluster {place!r} is a NATS server's: only a Register's is supported yet")
+    if "://" in place:
+        rest = place.partition("://")[2] or "127.0.0.1:1236"
+        raise ConfigurationError(f"the Register {place!r} has a protocol before its address: write {rest!r}")
+    match = PLACE.fullmatch(place)
+    if match is None:
+        raise ConfigurationError(f"the Register {place!r} needs a host and a port: {EXAMPLE}")
+    if not 0 < int(match["port"]) < 65536:
+        raise ConfigurationError(f"the Register {place!r} has port {match['port']}: ports go from 1 to 65535")
+    try:
+        if match["ipv6"] is not None:
+            ipaddress.IPv6Address(match["ipv6"])
+        else:
+            match["host"].encode("idna")
+    except ValueError:
+        what = "no IPv6 address in its brackets" if match["ipv6"] is not None else "what can't be a host's name"
+        raise ConfigurationError(f"the Register {place!r} has {what}: {EXAMPLE}") from None
+
+
+def split_place(place: str) -> tuple[str, int]:
+    """The host, without brackets, and the port of what `parse_cluster` gave."""
+    host, _, port = place.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
