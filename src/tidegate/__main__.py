@@ -13,7 +13,7 @@ def main() -> None:
         from tidegate.app import App
         from tidegate.process import child
 
-        sys.exit(child.main(int(sys.argv[2]), App))
+        sys.exit(child.main(int(sys.argv[2]), App, {}))
     from tidegate import cli
 
     if what == SUPERVISE:

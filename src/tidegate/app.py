@@ -1,4 +1,4 @@
-"""`App`: the workers that run together under one supervisor."""
+"""`App`: the members that run together under one supervisor."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 from tidegate.errors import ConfigurationError
 from tidegate.process import context
-from tidegate.worker import Worker
+from tidegate.process.member import HasInnerPorts, JoinsApp, Member
 
 __all__ = ["App"]
 
 
 class App:
-    """Several workers, started and stopped as one.
+    """Several members, started and stopped as one: `Register`, `Gateway`, `BusinessWorker`, `Worker`.
 
     Args:
-        members: the workers; each with a name of its own.
+        members: each with a name of its own.
 
     Raises:
         ConfigurationError: where two have the same name.
     """
 
-    def __init__(self, *members: Worker) -> None:
+    def __init__(self, *members: Member) -> None:
         names: set[str] = set()
         for member in members:
-            if not isinstance(member, Worker):
+            if not isinstance(member, Member):
                 raise ConfigurationError(f"an App takes workers, not {member!r}")
             if member.name in names:
                 raise ConfigurationError(f"two workers are called {member.name!r}: give one a name=")
@@ -34,10 +34,32 @@ class App:
         if not members:
             raise ConfigurationError("an App needs at least one worker")
         self.members = members
+        for member in members:
+            if isinstance(member, JoinsApp):
+                member.joined(members)
 
     def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Its topology, for the supervisor: ``{"workers": [{"name": …, "listen": …, "count": …}]}``."""
-        return {"workers": [member.describe(config) for member in self.members]}
+        """Its topology, for the supervisor: ``{"workers": [{"name": …, "listen": …, "count": …}]}``.
+
+        Raises:
+            ConfigurationError: for settings that can't be, or do not go together.
+        """
+        rows = [member.describe(config) for member in self.members]
+        self._check_inner_ports(config)
+        return {"workers": rows}
+
+    def _check_inner_ports(self, config: Mapping[str, Any]) -> None:
+        holders: dict[int, str] = {}
+        for member in self.members:
+            if not isinstance(member, HasInnerPorts):
+                continue
+            for port in member.inner_ports(config):
+                holder = holders.setdefault(port, member.name)
+                if holder != member.name:
+                    raise ConfigurationError(
+                        f"gateways {holder!r} and {member.name!r} both need the inner port {port}: "
+                        "give one of them another start_port="
+                    )
 
     def run(self, argv: Sequence[str] | None = None) -> None:
         """Be the program's main part: ``python app.py start``, ``stop``, ``reload``, ``status`` and so on.

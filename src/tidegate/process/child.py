@@ -1,4 +1,7 @@
-"""A child process: takes its orders from the supervisor, imports the app, runs one worker of it."""
+"""A child process: takes its orders from the supervisor, and runs one member of the app.
+
+It imports the app for that, or makes the member of the settings that stand in the order.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,40 +27,35 @@ from tidegate.net import loops
 from tidegate.net.address import Address
 from tidegate.process import context, logs
 from tidegate.process.channel import Channel, ChannelClosedError, RemoteError, receive_first, send_first
+from tidegate.process.member import Member, Stop
 from tidegate.process.target import LoadedApp, Target, load, read_new_code
 
 __all__ = ["main"]
+
+Kinds = Mapping[str, Callable[[Mapping[str, Any]], Member]]
 
 logger = logging.getLogger("tidegate")
 
 LEAVE_SECONDS = 5
 """That a child takes at most to leave once its supervisor is gone."""
+LEAST_SECONDS = 0.5
+"""That each of a process's members has to stop, whatever the others took."""
 OURS = str(Path(__file__).parent.parent) + os.sep
 RATE_SECONDS = 5
 """Over which messages a second are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """How to stop."""
-
-    graceful: bool = False
-    seconds: float = LEAVE_SECONDS
-    code: int = 1001
-    reason: str = "the server stops"
-    reload: bool = False
-
-
 class Child:
-    """The context of a supervised worker: the supervisor has the sockets, and is asked for them."""
+    """The context of a supervised member: the supervisor has the sockets, and is asked for them."""
 
-    def __init__(self, sock: socket.socket, worker: Any, config: Mapping[str, Any], quiet: bool) -> None:
-        self.config = config
-        self._quiet = quiet
-        self.running: list[Any] = []
+    def __init__(self, sock: socket.socket, worker: Member, order: Mapping[str, Any]) -> None:
+        self.config: Mapping[str, Any] = order["config"]
+        self.is_first_start: bool = order["first"]
+        self._quiet: bool = order["quiet"]
+        self.running: list[Member] = []
         self._worker = worker
         self._stopping: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-        self._channel = Channel(sock, self._handle, lambda: self._stop(Stop()))
+        self._channel = Channel(sock, self._handle, lambda: self._stop(Stop(seconds=LEAVE_SECONDS)))
         self._totals: deque[tuple[float, int]] = deque(maxlen=RATE_SECONDS + 1)
 
     async def listen(self, address: Address, reuse_port: bool) -> list[socket.socket]:
@@ -80,7 +77,7 @@ class Child:
     async def run(self) -> int:
         """Run the worker until told to stop; gives the exit code."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop, Stop())
+        loop.add_signal_handler(signal.SIGTERM, self._stop, Stop(seconds=LEAVE_SECONDS))
         starting = asyncio.ensure_future(self._worker.listen())
         await asyncio.wait({starting, self._stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():  # told to stop before it serves
@@ -100,7 +97,6 @@ class Child:
         meter = asyncio.create_task(self._measure())
         stop = await self._stopping
         meter.cancel()
-        deadline = time.monotonic() + stop.seconds
         try:
             if stop.reload:
                 await self._worker.reloading()
@@ -108,9 +104,15 @@ class Child:
             logger.exception("on_worker_reload failed")
         # The worker before those that it opened: those are in front of it.
         for worker in reversed(tuple(self.running)):
-            seconds = max(0.5, deadline - time.monotonic())
             try:
-                await worker.stop(graceful=stop.graceful, seconds=seconds, code=stop.code, reason=stop.reason)
+                await worker.stop(
+                    graceful=stop.graceful,
+                    seconds=max(LEAST_SECONDS, stop.seconds_left),
+                    code=stop.code,
+                    reason=stop.reason,
+                    reload=stop.reload,
+                    whole=stop.whole,
+                )
             except Exception:
                 logger.exception("stopping %s failed", worker.name)
         self._channel.close()
@@ -138,7 +140,7 @@ class Child:
             await asyncio.sleep(1)
 
     def _total(self) -> int:
-        return sum(row["messages_in"] + row["messages_out"] for row in self._snapshots())
+        return sum(row.get("messages_in", 0) + row.get("messages_out", 0) for row in self._snapshots())
 
     def _snapshots(self) -> list[dict[str, Any]]:
         return [worker.snapshot() for worker in reversed(self.running)]
@@ -202,8 +204,13 @@ def leave_with_supervisor(sock: socket.socket) -> None:
     threading.Thread(target=watch, name="tidegate-supervisor", daemon=True).start()
 
 
-def main(fd: int, app_type: type[Any]) -> int:
-    """Take the supervisor's order from a descriptor and carry it out."""
+def main(fd: int, app_type: type[Any], kinds: Kinds) -> int:
+    """Take the supervisor's order from a descriptor and carry it out.
+
+    Args:
+        app_type: the class of what is looked for in the user's module.
+        kinds: what makes members of their rows of the topology, where those hold settings, by the row's kind.
+    """
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)  # whatever the user's code starts is not to be taken for this process
     sock.setblocking(True)
@@ -216,26 +223,35 @@ def main(fd: int, app_type: type[Any]) -> int:
     leave_with_supervisor(sock.dup())
     read_new_code()
     try:
-        app = load(Target(**order["target"]), app_type)
         if order["op"] == "probe":
+            app = load(Target(**order["target"]), app_type)
             send_first(sock, {"op": "topology", "app": app.describe(order["config"])})
             return 0
-        worker = pick(app, order["worker"])
+        worker = make(order, app_type, kinds)
     except BaseException as error:
         send_first(sock, {"op": "failed", **describe_failure(error)})
         return 1
     worker.id = order["index"]
 
     async def run() -> int:
-        child = Child(sock, worker, order["config"], order["quiet"])
+        child = Child(sock, worker, order)
         context.enter(child)
         return await child.run()
 
     return loops.run(run())
 
 
-def pick(app: LoadedApp, name: str) -> Any:
-    """The worker of that name."""
+def make(order: Mapping[str, Any], app_type: type[Any], kinds: Kinds) -> Member:
+    """The member that an order is about."""
+    row = order["row"]
+    from_settings = kinds.get(row["kind"]) if "settings" in row else None
+    if from_settings is not None:
+        return from_settings(row)
+    return pick(load(Target(**order["target"]), app_type), row["name"])
+
+
+def pick(app: LoadedApp, name: str) -> Member:
+    """The member of that name."""
     for member in app.members:
         if member.name == name:
             return member

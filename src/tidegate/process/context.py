@@ -18,7 +18,8 @@ class Context(Protocol):
     """What a worker needs of its process."""
 
     config: Mapping[str, Any]
-    running: list[Any]  # the workers that listen in this process
+    running: list[Any]  # the members that listen in this process
+    is_first_start: bool  # the app starts as a whole: this is no successor of a process that died or is replaced
 
     async def listen(self, address: Address, reuse_port: bool) -> list[socket.socket]:
         """Give the listening sockets of an address."""
@@ -34,6 +35,7 @@ class Standalone:
     def __init__(self) -> None:
         self.config: Mapping[str, Any] = {}
         self.running: list[Any] = []
+        self.is_first_start = False  # nobody knows what ran before
 
     async def listen(self, address: Address, reuse_port: bool) -> list[socket.socket]:
         return bind(address, reuse_port)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["Member", "Stop"]
+__all__ = ["HasInnerPorts", "JoinsApp", "Member", "Stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,14 @@ class Member(Protocol):
     id: int
 
     def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Give its row of the app's topology: ``name, kind, listen, count, reuse_port, reloadable``.
+        """Give its row of the app's topology, which has to go into JSON.
+
+        Returns:
+            ``name``, ``kind`` (of its class), ``listen`` (an address that the supervisor listens on, or None),
+            ``count`` (of processes), ``reuse_port``, ``reloadable``, and where it is not the default:
+            ``overlap``: False where in a reload the old process has to have ended before its successor starts;
+            ``stage``: when the app stops, those of a lower one have ended before it is told, 0 to begin with;
+            ``settings``: what its processes are made of, without importing the user's code.
 
         Raises:
             ConfigurationError: for settings that can't be.
@@ -76,9 +83,32 @@ class Member(Protocol):
         ...
 
     def snapshot(self) -> dict[str, Any]:
-        """What it has counted in this process, with its ``name`` and where it listens (``listen``)."""
+        """What it has counted in this process.
+
+        Returns:
+            ``name``, ``listen`` (empty where it does not), ``connections``, those of `Stats` that it has, and in
+            ``extra`` more numbers by name, which `status` adds up over the members of a process.
+        """
         ...
 
     def connection_rows(self, limit: int) -> list[dict[str, Any]]:
         """Some of its connections, for people."""
+        ...
+
+
+@runtime_checkable
+class HasInnerPorts(Protocol):
+    """A member whose processes have ports of their own, to be reached by the rest of the cluster: a gateway."""
+
+    def inner_ports(self, config: Mapping[str, Any]) -> range:
+        """Those that its processes need, one each."""
+        ...
+
+
+@runtime_checkable
+class JoinsApp(Protocol):
+    """A member that wants to know with whom it runs."""
+
+    def joined(self, members: Sequence[Member]) -> None:
+        """Be told all members of its app, itself among them."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from tidegate.process.slots import Slot, StartError
+from tidegate.process.slots import Process, Slot, StartError
 
 if TYPE_CHECKING:
     from tidegate.process.supervisor import Supervisor
@@ -39,7 +39,7 @@ async def reload(supervisor: Supervisor, everything: bool) -> str:
             for index in range(worker["count"]):
                 slot = supervisor.slot(worker["name"], index)
                 if slot.process is None or worker["reloadable"] or everything or changed:
-                    await _replace(supervisor, slot)
+                    await _replace(supervisor, slot, worker)
                     replaced.append(worker["name"])
                 else:
                     slot.process.channel.tell("reloading")
@@ -54,6 +54,8 @@ async def reload(supervisor: Supervisor, everything: bool) -> str:
     gone = [slot for slot in supervisor.slots.values() if slot.index >= _count(topology, slot.worker)]
     await asyncio.gather(*(_remove(supervisor, slot) for slot in gone))
     supervisor.topology = topology
+    for slot in supervisor.slots.values():
+        slot.row = topology[slot.worker]
     supervisor.ports.keep_mains(topology)
     supervisor.ports.prune(supervisor.processes)
     return f"{len(replaced)} processes replaced" + (f", {len(gone)} ended" if gone else "")
@@ -63,10 +65,31 @@ def _count(topology: dict[str, dict[str, Any]], worker: str) -> int:
     return int(topology[worker]["count"]) if worker in topology else 0
 
 
-async def _replace(supervisor: Supervisor, slot: Slot) -> None:
+async def _replace(supervisor: Supervisor, slot: Slot, row: dict[str, Any]) -> None:
     slot.cancel_restart()
+    overlap = slot.row.get("overlap", True) and row.get("overlap", True)
+    if not overlap:
+        await _empty(slot)
     try:
-        successor = supervisor.start(slot)
+        successor = await _start(supervisor, slot, row)
+    except StartError:
+        if not overlap:
+            slot.restart = asyncio.get_running_loop().call_later(slot.note_failed_start(), supervisor.fill, slot)
+        raise
+    slot.cancel_restart()
+    old, slot.process = slot.process, successor
+    slot.row = row
+    slot.deaths_at_start = 0
+    if successor.exited.done():  # while the news that it was ready were under way
+        supervisor.died(slot, successor)
+    if old is not None:
+        await _dismiss(slot, old)
+
+
+async def _start(supervisor: Supervisor, slot: Slot, row: dict[str, Any]) -> Process:
+    """Start a successor, and wait until it serves."""
+    try:
+        successor = supervisor.start(slot, row)
     except OSError as error:
         raise StartError(f"{slot.title} can't be started: {error}") from error
     try:
@@ -74,16 +97,22 @@ async def _replace(supervisor: Supervisor, slot: Slot) -> None:
     except StartError:
         successor.stopping = True
         successor.kill()
+        await successor.exited  # it lets go of its ports then
         supervisor.ports.withdraw(successor)
         raise
-    slot.cancel_restart()
-    old, slot.process = slot.process, successor
-    slot.deaths_at_start = 0
-    if successor.exited.done():  # while the news that it was ready were under way
-        supervisor.died(slot, successor)
+    return successor
+
+
+async def _empty(slot: Slot) -> None:
+    """End the process of a place, so that its successor finds free what can only be one's."""
+    old, slot.process = slot.process, None
     if old is not None:
-        await old.stop(LEAVE_SECONDS, graceful=True, reload=True, **SERVICE_RESTART)
-        slot.exits[old.exited.result()] += 1
+        await _dismiss(slot, old)
+
+
+async def _dismiss(slot: Slot, old: Process) -> None:
+    await old.stop(LEAVE_SECONDS, graceful=True, reload=True, **SERVICE_RESTART)
+    slot.exits[old.exited.result()] += 1
 
 
 async def _remove(supervisor: Supervisor, slot: Slot) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import TidegateError
@@ -36,7 +37,7 @@ async def status(supervisor: Supervisor) -> dict[str, Any]:
 
     Returns:
         ``{"app": …, "target": …, "pid": …, "started": …, "processes": [{"pid": …, "role": …, …}]}``, with memory in
-        bytes, uptime in seconds and exits as ``{code: times}``.
+        bytes, uptime in seconds, exits as ``{code: times}``, and what only some kinds count in ``extra``.
     """
     slots = sorted(supervisor.slots.values(), key=lambda slot: (_position(supervisor, slot), slot.index))
     answers = await asyncio.gather(*(_ask(slot, "status") for slot in slots))
@@ -76,7 +77,11 @@ def _row(supervisor: Supervisor, slot: Slot, answer: dict[str, Any] | None) -> d
         "exits": {str(code): times for code, times in sorted(slot.exits.items())},
     }
     for counter in COUNTERS:
-        row[counter] = sum(worker[counter] for worker in workers) if answer else None
+        row[counter] = sum(worker.get(counter, 0) for worker in workers) if answer else None
+    extra: Counter[str] = Counter()
+    for worker in workers:
+        extra.update(worker.get("extra", {}))
+    row["extra"] = dict(extra)
     return row
 
 

@@ -9,19 +9,21 @@ import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from tidegate.errors import ConfigurationError, TidegateError
 from tidegate.process.channel import Channel, send_first
 from tidegate.process.launch import CHILD, command
 
-__all__ = ["Process", "Slot", "StartError", "describe_exit", "pause"]
+__all__ = ["Process", "Slot", "StartError", "describe_exit", "pause", "stop_in_stages"]
 
 STEADY_SECONDS = 10
 """A process that lived this long did not die of its start."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
 """Seconds before a process that keeps dying is started again: double after each time."""
+LATER_SHARE = 0.2
+"""Of the time for a whole stop, what is kept for each stage that is still to come."""
 HELD_SECONDS = 1
 """That an ended process's channel may stay open."""
 
@@ -51,10 +53,16 @@ class Process:
         order: the first message to it.
         listen: gives the sockets that it asks for.
         left: is told of an address that it has closed.
+        stage: when the app stops, those of a lower one have ended before this is told.
     """
 
     def __init__(
-        self, title: str, order: dict[str, Any], listen: Listen | None = None, left: Left | None = None
+        self,
+        title: str,
+        order: dict[str, Any],
+        listen: Listen | None = None,
+        left: Left | None = None,
+        stage: int = 0,
     ) -> None:
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
@@ -73,6 +81,7 @@ class Process:
         with contextlib.suppress(OSError):  # it has died already, as will be noticed
             send_first(ours, {"title": title, **order})
         self.title = title
+        self.stage = stage
         self.started = time.monotonic()
         self.stopping = False
         self.ready: asyncio.Future[dict[str, Any]] = loop.create_future()
@@ -158,11 +167,16 @@ class Process:
 
 
 class Slot:
-    """A worker's n-th process, whichever that is at the time."""
+    """A worker's n-th process, whichever that is at the time.
+
+    Attributes:
+        row: of the topology, with which its processes are started.
+    """
 
     def __init__(self, worker: str, index: int) -> None:
         self.worker = worker
         self.index = index
+        self.row: dict[str, Any] = {}
         self.process: Process | None = None
         self.exits: Counter[int] = Counter()
         self.deaths_at_start = 0
@@ -176,8 +190,14 @@ class Slot:
 
     def note_death(self, process: Process) -> float:
         """Count it; gives the seconds before the next try."""
-        lived = time.monotonic() - process.started
-        self.deaths_at_start = 0 if lived >= STEADY_SECONDS else self.deaths_at_start + 1
+        if time.monotonic() - process.started < STEADY_SECONDS:
+            return self.note_failed_start()
+        self.deaths_at_start = 0
+        return 0.0
+
+    def note_failed_start(self) -> float:
+        """Count it; gives the seconds before the next try."""
+        self.deaths_at_start += 1
         return pause(self.deaths_at_start)
 
     def cancel_restart(self) -> None:
@@ -185,6 +205,16 @@ class Slot:
         if self.restart is not None:
             self.restart.cancel()
             self.restart = None
+
+
+async def stop_in_stages(processes: Collection[Process], seconds: float, graceful: bool) -> None:
+    """Have all of an app's processes stop, a stage after the other, within so many seconds in all."""
+    deadline = time.monotonic() + seconds
+    stages = sorted({process.stage for process in processes})
+    for later, stage in zip(reversed(range(len(stages))), stages, strict=True):
+        left = max(0.0, deadline - later * LATER_SHARE * seconds - time.monotonic())
+        members = [process for process in processes if process.stage == stage]
+        await asyncio.gather(*(process.stop(left, graceful=graceful, whole=True) for process in members))
 
 
 def pause(deaths: int) -> float:

@@ -18,7 +18,7 @@ from tidegate.process.instance import Instance
 from tidegate.process.launch import Launch
 from tidegate.process.ports import Ports
 from tidegate.process.reload import reload
-from tidegate.process.slots import Process, Slot, StartError, describe_exit
+from tidegate.process.slots import Process, Slot, StartError, describe_exit, stop_in_stages
 
 __all__ = ["Supervisor"]
 
@@ -114,7 +114,9 @@ class Supervisor:
             self.ports.open_mains(self.topology)
             for worker in self.topology.values():
                 for index in range(worker["count"]):
-                    self.fill(self.slot(worker["name"], index))
+                    slot = self.slot(worker["name"], index)
+                    slot.row = worker
+                    self.fill(slot, first=True)
         self._in_background(self._report_start())
         if self.launch.watch:
             self._in_background(self._watch())
@@ -206,8 +208,12 @@ class Supervisor:
         """The place of a worker's n-th process."""
         return self.slots.setdefault((worker, index), Slot(worker, index))
 
-    def start(self, slot: Slot) -> Process:
+    def start(self, slot: Slot, row: dict[str, Any], first: bool = False) -> Process:
         """Start a process for a place, without putting it there.
+
+        Args:
+            row: of the topology, for that process.
+            first: the app starts as a whole.
 
         Raises:
             OSError: the system has no more of them.
@@ -223,19 +229,20 @@ class Supervisor:
             "op": "start",
             "target": _fields(self.launch),
             "config": self.config,
-            "worker": slot.worker,
+            "row": row,
+            "first": first,
             "index": slot.index,
             "quiet": not self._is_started,  # what is wrong with its settings is said here
         }
-        process = Process(slot.title, order, listen, left)
+        process = Process(slot.title, order, listen, left, row.get("stage", 0))
         self.processes.add(process)
         return process
 
-    def fill(self, slot: Slot) -> None:
+    def fill(self, slot: Slot, first: bool = False) -> None:
         """Start a slot's process."""
         slot.restart = None
         try:
-            slot.process = self.start(slot)
+            slot.process = self.start(slot, slot.row, first)
         except OSError as error:  # no memory or process table full: as if it had died
             logger.error("%s can't be started: %s", slot.title, error)
             slot.deaths_at_start += 1
@@ -274,8 +281,7 @@ class Supervisor:
             for slot in self.slots.values():
                 slot.removed = True
                 slot.cancel_restart()
-            seconds = GRACEFUL_SECONDS if graceful else STOP_SECONDS
-            await asyncio.gather(*(process.stop(seconds, graceful=graceful) for process in tuple(self.processes)))
+            await stop_in_stages(self.processes, GRACEFUL_SECONDS if graceful else STOP_SECONDS, graceful)
 
     # Commands
 

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from tidegate.errors import ConfigurationError
+from tidegate.process.member import Member
 
 __all__ = ["LoadedApp", "Target", "load", "parse_target", "read_new_code"]
 
@@ -26,7 +27,7 @@ class LoadedApp(Protocol):
     """What the supervised processes need of an app."""
 
     @property
-    def members(self) -> tuple[Any, ...]: ...
+    def members(self) -> tuple[Member, ...]: ...
 
     def describe(self, config: Mapping[str, Any]) -> dict[str, Any]: ...
 
