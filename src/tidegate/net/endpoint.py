@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from types import CoroutineType
@@ -95,6 +96,10 @@ class Endpoint:
         self.no_frames = FrameCache()  # stays empty
         self._caches: dict[int, FrameCache] = {}
         self.reactor.sweepers.append(self._sweep)
+
+    def make_connection(self, sock: socket.socket | None) -> Connection:
+        """Make one of what a listener has taken."""
+        return self.connection_class(self, sock)
 
     def release(self) -> None:
         """End it, once its last connection is gone."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tidegate.net.outbox import Outbox, Sendable
 
-__all__ = ["fan_out"]
+__all__ = ["fan_out", "fan_out_frame"]
 
 
 def fan_out(connections: Iterable[Outbox], message: Sendable) -> int:
@@ -28,6 +28,21 @@ def fan_out(connections: Iterable[Outbox], message: Sendable) -> int:
             frame = connection._encode(message) if known is None else known
             size = len(frame)
             kind = frames if shared else None
+        room = connection._room - size
+        if room < 0:
+            taken += connection._send_first(frame)
+        else:
+            connection._room = room
+            connection._queue.append(frame)  # type: ignore[union-attr] # there is one, since there is room in it
+            taken += 1
+    return taken
+
+
+def fan_out_frame(connections: Iterable[Outbox], frame: bytes) -> int:
+    """Send bytes that are encoded for the clients already, one message; gives how many took it."""
+    taken = 0
+    size = len(frame)
+    for connection in connections:
         room = connection._room - size
         if room < 0:
             taken += connection._send_first(frame)

@@ -9,8 +9,10 @@ import socket
 import ssl
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
-from tidegate.net.endpoint import Endpoint
+from tidegate.net.stats import Stats
+from tidegate.net.throttle import Throttle
 
 __all__ = ["Listener"]
 
@@ -24,6 +26,18 @@ TLS_HANDSHAKE_SECONDS = 10
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
+class Door(Protocol):
+    """What connections are taken for."""
+
+    name: str
+    stats: Stats
+    throttle: Throttle
+
+    def make_connection(self, sock: socket.socket | None) -> asyncio.BaseProtocol:
+        """Make one; the socket is where it may be written to directly, past the transport."""
+        ...
+
+
 class Listener:
     """Takes connections from listening sockets and makes them an endpoint's.
 
@@ -31,7 +45,7 @@ class Listener:
     descriptors left; here they wait in the kernel's queue, and another process on the same socket may take them.
     """
 
-    def __init__(self, endpoint: Endpoint, sockets: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
+    def __init__(self, endpoint: Door, sockets: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
         self._endpoint = endpoint
         self._sockets = list(sockets)
         self._context = context
@@ -86,7 +100,7 @@ class Listener:
         direct = sock if self._context is None else None
         try:
             await self._loop.connect_accepted_socket(
-                lambda: endpoint.connection_class(endpoint, direct),
+                lambda: endpoint.make_connection(direct),
                 sock,
                 ssl=self._context,
                 ssl_handshake_timeout=None if self._context is None else TLS_HANDSHAKE_SECONDS,

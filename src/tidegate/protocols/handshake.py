@@ -45,9 +45,10 @@ class Handshake:
     Attributes:
         path: of the request's target, percent-decoded.
         query: its parameters, the last one of a name.
-        headers: by name in lower case; repeated ones joined by ``, ``.
+        headers: by name in lower case; repeated ones joined by a comma.
         cookies: as they came, not decoded.
         remote_ip: the address that the connection comes from.
+        target: path and query as they came.
     """
 
     path: str
@@ -56,6 +57,7 @@ class Handshake:
     cookies: dict[str, str]
     remote_ip: str = ""
     key: str = field(default="", repr=False)
+    target: str = field(default="", repr=False)
 
     def tokens(self, header: str) -> list[str]:
         """The elements of a comma-separated header."""
@@ -89,7 +91,7 @@ class _Collector:
         elif key in ONCE:
             raise HandshakeError(400, f"the header {key} comes twice")
         else:
-            self.headers[key] += ("; " if key == "cookie" else ", ") + text
+            self.headers[key] += ("; " if key == "cookie" else ",") + text
 
 
 def parse_request(head: bytes) -> Handshake:
@@ -131,6 +133,7 @@ def _read(collector: _Collector) -> Handshake:
         query=dict(parse_qsl((url.query or b"").decode("latin-1"), keep_blank_values=True)),
         headers=collector.headers,
         cookies=cookies,
+        target=collector.target.decode("latin-1"),
     )
 
 
