@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.process.support import Foreground, Place, ask_once, echo
 from tidegate import App, Worker
 from tidegate.errors import ConfigurationError
+from tidegate.process.member import Member
 
 RUN = "app.run()\n"
 GUARDED = 'if __name__ == "__main__":\n    app.run()\n'
@@ -47,6 +49,39 @@ def test_what_is_no_app_is_refused(members: list[Worker], message: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         App(*members)
     assert str(raised.value) == message
+
+
+class Inner(Worker):
+    """Has ports of its own, and wants to know with whom it runs."""
+
+    def inner_ports(self, config: Mapping[str, Any]) -> range:
+        return range(self.start_port, self.start_port + self.settings(config).count)
+
+    def joined(self, members: Sequence[Member]) -> None:
+        self.others = [member.name for member in members if member is not self]
+
+
+def inner(name: str, start_port: int, count: int | None = None) -> Inner:
+    member = Inner("text://127.0.0.1:0", name=name, count=count)
+    member.start_port = start_port
+    return member
+
+
+def test_two_members_that_need_the_same_inner_port_are_no_app() -> None:
+    App(inner("a", 2900, 2), inner("b", 2902, 2)).describe({})
+    app = App(inner("a", 2900), inner("b", 2901))
+    assert len(app.describe({})["workers"]) == 2
+    with pytest.raises(ConfigurationError) as raised:
+        app.describe({"count": 2})
+    assert str(raised.value) == (
+        "gateways 'a' and 'b' both need the inner port 2901: give one of them another start_port="
+    )
+
+
+def test_a_member_learns_with_whom_it_runs() -> None:
+    member = inner("a", 2900)
+    App(Worker(name="b"), member, Worker(name="c"))
+    assert member.others == ["b", "c"]
 
 
 @pytest.mark.parametrize("end", [RUN, GUARDED], ids=["bare", "guarded"])

@@ -132,7 +132,11 @@ class Place:
 
     def start(self, *arguments: str) -> Foreground:
         """Start an app in the foreground: app.py unless another is named."""
-        return Foreground(self, [sys.executable, "-m", "tidegate", "start", *(arguments or ("app.py",))])
+        return self.launch(sys.executable, "-m", "tidegate", "start", *(arguments or ("app.py",)))
+
+    def launch(self, *command: str) -> Foreground:
+        """Start an app by a command of any kind."""
+        return Foreground(self, list(command))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Carry out a command and wait for its end."""

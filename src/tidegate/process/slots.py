@@ -22,6 +22,8 @@ STEADY_SECONDS = 10
 """A process that lived this long did not die of its start."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
 """Seconds before a process that keeps dying is started again: double after each time."""
+OVERTIME = 1
+"""Seconds over its time after which a process that was told to stop is killed."""
 LATER_SHARE = 0.2
 """Of the time for a whole stop, what is kept for each stage that is still to come."""
 HELD_SECONDS = 1
@@ -155,7 +157,7 @@ class Process:
         self.stopping = True
         self.channel.tell("stop", seconds=seconds, **how)
         try:
-            await asyncio.wait_for(asyncio.shield(self.exited), seconds + 1)
+            await asyncio.wait_for(asyncio.shield(self.exited), seconds + OVERTIME)
         except TimeoutError:
             self.kill()
             await self.exited
@@ -212,7 +214,8 @@ async def stop_in_stages(processes: Collection[Process], seconds: float, gracefu
     deadline = time.monotonic() + seconds
     stages = sorted({process.stage for process in processes})
     for later, stage in zip(reversed(range(len(stages))), stages, strict=True):
-        left = max(0.0, deadline - later * LATER_SHARE * seconds - time.monotonic())
+        kept = later * LATER_SHARE * seconds + (OVERTIME if later else 0)
+        left = max(0.0, deadline - kept - time.monotonic())
         members = [process for process in processes if process.stage == stage]
         await asyncio.gather(*(process.stop(left, graceful=graceful, whole=True) for process in members))
 
