@@ -13,10 +13,17 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "tidegate"
 
 # A room, and the rooms that it may import; `errors` belongs to all.
+UNDER_A_PROCESS = {"wire", "protocols", "net", "cluster", "client", "process"}
 ROOMS = {
+    "wire": set[str](),
     "protocols": set[str](),
     "net": {"protocols"},
+    "cluster": {"wire", "net"},
+    "client": {"wire", "cluster"},
     "process": {"net"},
+    "register": UNDER_A_PROCESS,
+    "gateway": UNDER_A_PROCESS,
+    "business": UNDER_A_PROCESS,
 }
 
 # What a system without unix sockets, process groups and fork lacks.
