@@ -1,0 +1,1 @@
+"""Register: the process where the members of a cluster meet."""
