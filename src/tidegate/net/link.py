@@ -57,6 +57,7 @@ class Link(asyncio.BufferedProtocol):
         "__weakref__",
         "_blocked",
         "_buffer",
+        "_error",
         "_limit",
         "_loop",
         "_paused",
@@ -89,6 +90,7 @@ class Link(asyncio.BufferedProtocol):
         self._blocked = False  # the system takes no more for now
         self._was_full = False
         self._paused = False
+        self._error: OSError | None = None  # of a write past the transport
         self.closing = False
         self.is_closed = False
         self.id = next(self._reactor.ids)
@@ -104,10 +106,10 @@ class Link(asyncio.BufferedProtocol):
     @property
     def is_full(self) -> bool:
         """Whether more than the limit is queued; `link_drained` follows once it is not."""
-        if self._size <= self._limit and not self._blocked:
+        if (self._size <= self._limit and not self._blocked) or self.queued_bytes <= self._limit:
             return False
-        self._was_full = self.queued_bytes > self._limit
-        return self._was_full
+        self._was_full = True
+        return True
 
     @property
     def peer(self) -> tuple[str, int]:
@@ -126,13 +128,13 @@ class Link(asyncio.BufferedProtocol):
 
     def pause_reading(self) -> None:
         """Take nothing more in, until `resume_reading`."""
-        if not self._paused and not self.is_closed and self._transport is not None:
+        if not self._paused and not self.closing and not self.is_closed and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
-        if self._paused and not self.is_closed and self._transport is not None:
+        if self._paused and not self.closing and not self.is_closed and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
 
@@ -167,7 +169,7 @@ class Link(asyncio.BufferedProtocol):
         else:
             self._write(transport, queue[0] if len(queue) == 1 else b"".join(queue))
         if self._was_full and not self._blocked:
-            self._loop.call_soon(self._go_on)
+            self._loop.call_soon(self._check_drained)
 
     def _write(self, transport: asyncio.Transport, data: bytes) -> None:
         sent = 0
@@ -176,7 +178,8 @@ class Link(asyncio.BufferedProtocol):
                 sent = self._socket.send(data)
             except (BlockingIOError, InterruptedError):
                 pass
-            except OSError:
+            except OSError as error:
+                self._error = error
                 self.destroy()
                 return
             if sent == len(data):
@@ -204,8 +207,7 @@ class Link(asyncio.BufferedProtocol):
                 nbytes = self._socket.recv_into(self._buffer)
             except OSError:  # most often because there is nothing more; what else it may be is noticed again
                 return
-            if not nbytes:
-                self._finish(None)
+            if not nbytes:  # the end, which the transport sees too: there may be answers to send before
                 return
             self._take(nbytes)
             reads += 1
@@ -217,11 +219,15 @@ class Link(asyncio.BufferedProtocol):
         if items:
             self.owner.link_received(self, items)
         if self._reader.error is not None:
+            self.flush()  # answers to what came before it
             self._finish(self._reader.error)
 
     def eof_received(self) -> bool:
         self.flush()  # answers to what came before it
-        return False
+        if not self._queue:
+            return False  # the transport closes when it has sent what it holds
+        self.closing = True
+        return True
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -237,12 +243,15 @@ class Link(asyncio.BufferedProtocol):
         self.flush()
         if self.closing and not self._queue and self._transport is not None:
             self._transport.close()
-        if self._was_full and self.queued_bytes <= self._limit // 2:
+        self._check_drained()
+
+    def _check_drained(self) -> None:
+        if self._was_full and not self.is_closed and self.queued_bytes <= self._limit // 2:
             self._was_full = False
             self.owner.link_drained(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._finish(exc if isinstance(exc, Exception) else None)
+        self._finish(exc if isinstance(exc, Exception) else self._error)
 
     def _finish(self, error: Exception | None) -> None:
         if self.is_closed:
@@ -281,7 +290,11 @@ async def _connect(loop: asyncio.AbstractEventLoop, host: str, port: int, second
         found: Sequence[Any] = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         problem: OSError | None = None
         for family, kind, protocol, _, place in found:
-            sock = socket.socket(family, kind, protocol)
+            try:
+                sock = socket.socket(family, kind, protocol)
+            except OSError as error:  # a family that this machine does not have
+                problem = error
+                continue
             sock.setblocking(False)
             try:
                 await loop.sock_connect(sock, place)
