@@ -30,7 +30,7 @@ def pack_ip(ip: str) -> int:
     Raises:
         OSError: it is none.
     """
-    return int(struct.unpack("!I", socket.inet_aton(ip))[0])
+    return int(struct.unpack("!I", socket.inet_pton(socket.AF_INET, ip))[0])
 
 
 def unpack_ip(number: int) -> str:

@@ -13,7 +13,20 @@ from typing import Any, TypeAlias
 
 from tidegate.errors import TidegateError
 
-__all__ = ["MAX_DEPTH", "PHPValueError", "dumps", "dumps_key", "join_array", "loads", "loads_array", "split_array"]
+__all__ = [
+    "MAX_DEPTH",
+    "Array",
+    "PHPValueError",
+    "Tree",
+    "dumps",
+    "dumps_key",
+    "join_array",
+    "join_tree",
+    "loads",
+    "loads_array",
+    "split_array",
+    "split_tree",
+]
 
 MAX_DEPTH = 64
 """Arrays inside one another."""
@@ -29,6 +42,8 @@ SMALLEST_ITEM = len(b"i:0;N;")
 
 Array: TypeAlias = dict[bytes, bytes]
 """A serialized array taken apart at its top level: serialized keys and values."""
+Tree: TypeAlias = "dict[bytes, bytes | Tree]"
+"""A serialized array taken apart, and all arrays in it: serialized keys and scalars."""
 
 
 class PHPValueError(TidegateError, ValueError):
@@ -297,6 +312,50 @@ def _split(data: bytes, at: int, depth: int) -> tuple[Array, int]:
         array[dumps_key(key)] = data[at:end]
         at = end
     return array, _close(data, at)
+
+
+def split_tree(data: bytes) -> Tree:
+    """Take a serialized array apart, and all arrays in it.
+
+    Raises:
+        PHPValueError: as with `loads_array`.
+    """
+    tree, end = _split_all(data, 0, 0)
+    _check_end(data, end)
+    return tree
+
+
+def join_tree(tree: Tree) -> bytes:
+    """Put together what `split_tree` gave."""
+    out: list[bytes] = []
+    _join_all(tree, out.append)
+    return b"".join(out)
+
+
+def _split_all(data: bytes, at: int, depth: int) -> tuple[Tree, int]:
+    count, at = _open(data, at, depth)
+    tree: Tree = {}
+    for _ in range(count):
+        key, at = _key(data, at)
+        name = dumps_key(key)
+        if data[at : at + 2] == b"a:":
+            tree[name], at = _split_all(data, at, depth + 1)
+        else:
+            end = _skip(data, at, depth + 1)
+            tree[name] = data[at:end]
+            at = end
+    return tree, _close(data, at)
+
+
+def _join_all(tree: Tree, write: Any) -> None:
+    write(b"a:%d:{" % len(tree))
+    for key, value in tree.items():
+        write(key)
+        if isinstance(value, bytes):
+            write(value)
+        else:
+            _join_all(value, write)
+    write(b"}")
 
 
 def _skip(data: bytes, at: int, depth: int) -> int:

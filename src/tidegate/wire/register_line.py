@@ -22,7 +22,8 @@ __all__ = [
 ]
 
 PING = b'{"event":"ping"}\n'
-QUAD = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3}):(\d{1,5})")
+NUMBER = "(0|[1-9][0-9]{0,4})"  # with a 0 before them some would read octal digits
+QUAD = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}\.{NUMBER}:{NUMBER}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def parse_line(line: str | bytes) -> dict[str, Any]:
         ProtocolError: it is none of this protocol's.
     """
     try:
-        message = json.loads(line)
+        message = json.loads(line if isinstance(line, str) else line.decode())  # of bytes it would guess the encoding
     except (ValueError, RecursionError):
         raise ProtocolError("a line that is no JSON") from None
     if not isinstance(message, dict) or not isinstance(message.get("event"), str):

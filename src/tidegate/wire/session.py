@@ -21,20 +21,21 @@ def merge(session: bytes, update: bytes) -> bytes:
     Raises:
         PHPValueError: either is no serialized array, or has an object.
     """
-    changes = php.split_array(update)
+    changes = php.split_tree(update)
     if not session:
         return update
-    return _merge(php.split_array(session), changes)
+    merged = php.split_tree(session)
+    _merge(merged, changes)
+    return php.join_tree(merged)
 
 
-def _merge(array: dict[bytes, bytes], changes: Mapping[bytes, bytes]) -> bytes:
+def _merge(tree: php.Tree, changes: php.Tree) -> None:
     for key, value in changes.items():
-        old = array.get(key, b"")
-        if value.startswith(b"a:") and old.startswith(b"a:"):
-            array[key] = _merge(php.split_array(old), php.split_array(value))
+        old = tree.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            _merge(old, value)
         else:
-            array[key] = value
-    return php.join_array(array)
+            tree[key] = value
 
 
 def diff(before: bytes, after: Mapping[Any, Any]) -> tuple[bytes, bytes] | None:
@@ -46,6 +47,7 @@ def diff(before: bytes, after: Mapping[Any, Any]) -> tuple[bytes, bytes] | None:
 
     Raises:
         TypeError, OverflowError: it can't be serialized.
+        PHPValueError: what was before is no serialized array, or has an object.
     """
     old = php.split_array(before) if before else {}
     new = {php.dumps_key(key): php.dumps(value) for key, value in after.items()}
@@ -83,14 +85,18 @@ def patch(session: bytes, changed: bytes, gone: bytes) -> bytes:
         PHPValueError: one of the three is none.
     """
     array = php.split_array(session) if session else {}
-    try:
-        names = json.loads(gone) if gone else []
-    except (ValueError, RecursionError):
-        names = None
-    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
-        raise php.PHPValueError("a patch of a session without a list of keys to delete")
-    for name in names:
-        key = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name
-        array.pop(php.dumps_key(key), None)
+    for key in _read_keys(gone):
+        array.pop(key, None)
     array.update(php.split_array(changed))
     return php.join_array(array) if array else b""
+
+
+def _read_keys(gone: bytes) -> list[bytes]:
+    try:
+        names = json.loads(gone) if gone else []
+        if not isinstance(names, list):
+            raise TypeError
+        keys = (name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name for name in names)
+        return [php.dumps_key(key) for key in keys]
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise php.PHPValueError("a patch of a session without a list of keys to delete") from None
