@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tidegate.app import App
+from tidegate.gateway.gateway import Gateway
 from tidegate.net.connection import Connection
 from tidegate.net.timers import after, every
+from tidegate.register.register import Register
 from tidegate.worker import Worker
 
-__all__ = ["App", "Connection", "Worker", "after", "every"]
+__all__ = ["App", "Connection", "Gateway", "Register", "Worker", "after", "every"]

@@ -11,9 +11,12 @@ def main() -> None:
     what = sys.argv[1] if len(sys.argv) > 2 else ""
     if what == CHILD:
         from tidegate.app import App
+        from tidegate.gateway.gateway import Gateway
         from tidegate.process import child
+        from tidegate.register.register import Register
 
-        sys.exit(child.main(int(sys.argv[2]), App, {}))
+        kinds = {"Gateway": Gateway.from_settings, "Register": Register.from_settings}
+        sys.exit(child.main(int(sys.argv[2]), App, kinds))
     from tidegate import cli
 
     if what == SUPERVISE:

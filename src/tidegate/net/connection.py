@@ -52,7 +52,7 @@ class Connection(Outbox):
         self._mailbox: Mailbox | None = None
         self._paused = 0
         self._peer: tuple[Any, ...] | None = None  # with TLS
-        self._seen = endpoint.reactor.tick
+        self._seen = endpoint.reactor.now
 
     # What users call
 
@@ -83,7 +83,7 @@ class Connection(Outbox):
     @property
     def idle_seconds(self) -> int:
         """Whole seconds since anything came from the client; 0 while reading is paused."""
-        return 0 if self._paused else self.endpoint.reactor.tick - self._seen
+        return 0 if self._paused else round(self.endpoint.reactor.now - self._seen)
 
     def close(self, data: Sendable | None = None, *, code: int = 1000, reason: str = "") -> None:
         """Send what is queued and a last message, say goodbye, and close; after a few seconds in any case.
@@ -190,7 +190,7 @@ class Connection(Outbox):
 
     def buffer_updated(self, nbytes: int) -> None:
         reactor = self.endpoint.reactor
-        self._seen = reactor.tick
+        self._seen = reactor.now
         codec = self._codec
         if codec.ending is not None or (self._state >= CLOSING and (self._state == CLOSED or self._after != WAIT)):
             return  # only the end of the stream is still awaited
@@ -284,7 +284,7 @@ class Connection(Outbox):
 
     def _release(self, why: int) -> None:
         self._paused &= ~why
-        self._seen = self.endpoint.reactor.tick
+        self._seen = self.endpoint.reactor.now
         if not self._paused and self._state < CLOSED:
             self._transport.resume_reading()
 

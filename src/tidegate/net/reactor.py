@@ -56,6 +56,7 @@ class Reactor:
     Attributes:
         buffer: every connection reads into it, so that an idle one holds none. What outlives a callback is copied.
         tick: seconds, counted by a timer; what only needs a coarse clock reads it without a system call.
+        now: the loop's time at the last tick, or the last `advance`.
         ids: numbers for connections.
     """
 
@@ -64,6 +65,7 @@ class Reactor:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.buffer = memoryview(bytearray(READ_BUFFER_SIZE))
         self.tick = 0
+        self.now = loop.time()
         self.ids = itertools.count(1)
         self.sweepers: list[Callable[[], None]] = []
         self._loop = loop
@@ -73,7 +75,7 @@ class Reactor:
         self._last_queue: list[bytes] = []
         self._last_joined = b""
         self._users = 0
-        self._timer = loop.call_later(TICK_SECONDS, self._advance)
+        self._timer = loop.call_later(TICK_SECONDS, self._tick)
 
     @classmethod
     def acquire(cls) -> Reactor:
@@ -128,9 +130,15 @@ class Reactor:
             cache.clear()
             cache.size = 0
 
-    def _advance(self) -> None:
+    def advance(self) -> float:
+        """Set `now` to the loop's time: whatever is read from here on was read after it."""
+        self.now = self._loop.time()
+        return self.now
+
+    def _tick(self) -> None:
         self.tick += 1
-        self._timer = self._loop.call_later(TICK_SECONDS, self._advance)
+        self.advance()
+        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
         for sweep in tuple(self.sweepers):
             try:
                 sweep()

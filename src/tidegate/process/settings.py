@@ -96,7 +96,7 @@ class GatewaySettings(ListenSettings):
     start_port: Port = 2900
     cluster: Addresses = ("127.0.0.1:1236",)
     secret_key: Secret = field(default="", repr=False)
-    ping_interval: SecondsOrZero = 25
+    ping_interval: Annotated[float | None, seconds(or_zero=True)] = None
     ping_not_response_limit: NotNegative = 2
     ping_data: Annotated[str | bytes | None, values.MESSAGE] = None
     router: Annotated[str | Callable[..., Any], one_of("least", "random", or_function=True)] = "least"

@@ -1,0 +1,1 @@
+"""The gateway process: holds the clients, their uids, groups and sessions, and runs none of the business code."""

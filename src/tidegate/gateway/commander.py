@@ -1,0 +1,236 @@
+"""Carrying out what workers and push clients send (wire protocol, "To a gateway")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from tidegate.gateway import php_json
+from tidegate.gateway.connection import GatewayConnection
+from tidegate.gateway.parameters import CommandError, keys, names, read_json, values
+from tidegate.gateway.selection import select
+from tidegate.gateway.tables import Tables
+from tidegate.net.fanout import fan_out, fan_out_frame
+from tidegate.wire import commands, php, session
+from tidegate.wire.commands import BINARY, RAW, SCALAR
+from tidegate.wire.packet import Packet
+
+__all__ = ["Commander"]
+
+Handler: TypeAlias = Callable[[int, int, bytes, bytes], bytes | None]
+"""Takes connection id, flags, ext data and body; gives the serialized answer of a query."""
+
+NOTHING = php.dumps(None)
+EMPTY = php.dumps([])
+
+
+class Commander:
+    """What can be done with the clients of one gateway process.
+
+    Args:
+        clients: the open connections by id.
+    """
+
+    def __init__(self, tables: Tables[GatewayConnection]) -> None:
+        self._tables = tables
+        self._clients = tables.clients
+        self._handlers: dict[int, Handler] = {
+            commands.SEND_TO_ONE: self._send_to_one,
+            commands.SEND_TO_ALL: self._send_to_all,
+            commands.SEND_TO_UID: self._send_to_uid,
+            commands.SEND_TO_GROUP: self._send_to_group,
+            commands.KICK: self._kick,
+            commands.DESTROY: self._destroy,
+            commands.SET_SESSION: self._set_session,
+            commands.UPDATE_SESSION: self._update_session,
+            commands.PATCH_SESSION: self._patch_session,
+            commands.BIND_UID: self._bind_uid,
+            commands.UNBIND_UID: self._unbind_uid,
+            commands.JOIN_GROUP: self._join_group,
+            commands.LEAVE_GROUP: self._leave_group,
+            commands.UNGROUP: self._ungroup,
+        }
+        self._queries: dict[int, Handler] = {
+            commands.IS_ONLINE: self._is_online,
+            commands.GET_SESSION_BY_CLIENT_ID: self._get_session,
+            commands.GET_ALL_CLIENT_SESSIONS: self._get_all_sessions,
+            commands.GET_CLIENT_SESSIONS_BY_GROUP: self._get_group_sessions,
+            commands.GET_CLIENT_ID_BY_UID: self._get_ids_of_uid,
+            commands.BATCH_GET_CLIENT_ID_BY_UID: self._get_ids_of_uids,
+            commands.GET_CLIENT_COUNT_BY_GROUP: self._count_group,
+            commands.BATCH_GET_CLIENT_COUNT_BY_GROUP: self._count_groups,
+            commands.GET_GROUP_ID_LIST: self._list_groups,
+            commands.SELECT: self._select,
+        }
+        self._handlers |= self._queries
+
+    def carry_out(self, packet: Packet) -> bytes | None:
+        """Do what a packet says; gives the serialized answer where it is a query.
+
+        Raises:
+            ValueError: it can't be done; CommandError and PHPValueError are such. Nothing was.
+        """
+        handler = self._handlers.get(packet[0])
+        if handler is None:
+            raise CommandError(f"the unknown command {packet[0]}")
+        return handler(packet[1], packet[2], packet[3], packet[4])
+
+    def is_query(self, command: int) -> bool:
+        """Whether a command is answered."""
+        return command in self._queries
+
+    # Sending
+
+    def _send_to_one(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is None:
+            return
+        if flags & RAW:
+            fan_out_frame((client,), body)
+        else:
+            client.send(_message(flags, body))
+
+    def _send_to_all(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        clients = self._clients
+        members: Iterable[GatewayConnection] = clients.values()
+        if ext:
+            what = read_json(ext)
+            if not isinstance(what, dict):
+                raise CommandError("SEND_TO_ALL with ext data that is no object")
+            if (listed := what.get("connections")) is not None:
+                members = [clients[id] for id in dict.fromkeys(values(listed)) if id in clients]
+            if excluded := keys(what.get("exclude")):
+                members = [client for client in members if client.id not in excluded]
+        self._send(members, flags, body)
+
+    def _send_to_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        self._send(self._tables.of_uids(names(read_json(ext))), flags, body)
+
+    def _send_to_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        what = read_json(ext)
+        if not isinstance(what, dict):
+            raise CommandError("SEND_TO_GROUP with ext data that is no object")
+        group: Any = self._tables.of_groups(names(what.get("group")))
+        if excluded := keys(what.get("exclude")):
+            self._send((client for id, client in group.items() if id not in excluded), flags, body)
+        else:
+            self._send(group.values(), flags, body)
+
+    def _send(self, members: Iterable[GatewayConnection], flags: int, body: bytes) -> None:
+        if flags & RAW:
+            fan_out_frame(members, body)
+        else:
+            fan_out(members, _message(flags, body))
+
+    # Closing
+
+    def _kick(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is None:
+            return
+        if not flags & SCALAR and body == NOTHING:
+            client.close()
+        else:
+            client.close(_message(flags & ~RAW, body))
+
+    def _destroy(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is not None:
+            client.destroy()
+
+    # Sessions
+
+    def _set_session(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is not None:
+            client.session = ext
+
+    def _update_session(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is not None:
+            client.session = session.merge(client.session, ext)
+
+    def _patch_session(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is not None:
+            client.session = session.patch(client.session, ext, body)
+
+    def _get_session(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        client = self._clients.get(number)
+        return NOTHING if client is None else client.session or EMPTY
+
+    def _get_all_sessions(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        return _sessions(self._clients.values())
+
+    def _get_group_sessions(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        members: Any = self._tables.groups.get(ext, {})
+        return _sessions(members.values())
+
+    # Uids
+
+    def _bind_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is not None and ext:
+            self._tables.bind(client, ext)
+
+    def _unbind_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is not None:
+            self._tables.unbind(client)
+
+    def _is_online(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        return php.dumps(int(number in self._clients))
+
+    def _get_ids_of_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        return php.dumps(list(self._tables.uids.get(ext, ())))
+
+    def _get_ids_of_uids(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        uids = self._tables.uids
+        return php.dumps({uid: list(uids.get(uid, ())) for uid in names(read_json(ext))})
+
+    # Groups
+
+    def _join_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is not None and ext:
+            self._tables.join(client, ext)
+
+    def _leave_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        client = self._clients.get(number)
+        if client is not None and ext:
+            self._tables.leave(client, ext)
+
+    def _ungroup(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
+        if ext:
+            self._tables.ungroup(ext)
+
+    def _count_group(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        return php.dumps(len(self._tables.groups.get(ext, ())) if ext else len(self._clients))
+
+    def _count_groups(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        groups = self._tables.groups
+        return php.dumps({name: len(groups.get(name, ())) for name in names(read_json(ext))})
+
+    def _list_groups(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        # A name that is a decimal integer is one here, as the key of an array would be.
+        return php.join_array({b"i:%d;" % at: php.dumps_key(name) for at, name in enumerate(self._tables.groups)})
+
+    def _select(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        return select(self._tables, read_json(ext)) if ext else EMPTY
+
+
+def _message(flags: int, body: bytes) -> str | bytes:
+    """What a body is for a client: text where it is UTF-8 and not marked as binary."""
+    if not flags & SCALAR:
+        return php_json.encode(php.loads(body))
+    if flags & BINARY:
+        return body
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body
+
+
+def _sessions(clients: Iterable[GatewayConnection]) -> bytes:
+    """Sessions as they are stored, strings by connection id."""
+    return php.join_array({b"i:%d;" % client.id: php.dumps(client.session) for client in clients})

@@ -1,0 +1,341 @@
+"""`Gateway`: holds client connections, and carries their events to workers and what is sent to them back."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import ipaddress
+import itertools
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
+
+from tidegate.cluster.announcement import Announcement
+from tidegate.cluster.place import parse_cluster
+from tidegate.errors import AddressError, ConfigurationError
+from tidegate.gateway.connection import GatewayConnection
+from tidegate.gateway.heartbeat import Heartbeat
+from tidegate.gateway.inner import InnerPort
+from tidegate.gateway.request import request_body
+from tidegate.gateway.router import Choice, Place, Router
+from tidegate.gateway.tables import Tables
+from tidegate.net.address import Address, parse_address
+from tidegate.net.sockets import bind
+from tidegate.net.tls import TLS
+from tidegate.process.member import Member, Stop
+from tidegate.process.server import Plan, Server, default_name
+from tidegate.process.settings import GatewaySettings, resolve
+from tidegate.wire.client_id import pack_ip
+from tidegate.wire.commands import ON_CLOSE, ON_CONNECT, ON_WEBSOCKET_CONNECT
+
+__all__ = ["Gateway"]
+
+logger = logging.getLogger("tidegate")
+
+LISTED_SECONDS = 2.0
+"""That the inner port stays open after Register was left: push clients keep their list of gateways for a second."""
+ANNOUNCE_SECONDS = 5.0
+"""That a start waits for Register; where it is down the gateway serves all the same, and is found later."""
+LINKS_SECONDS = 2.0
+"""That workers have to take what is left for them at a stop."""
+DEFAULT_PING_INTERVAL = 25.0
+
+
+class Gateway(Server[GatewaySettings]):
+    """Processes that clients connect to.
+
+    Args:
+        address: such as ``websocket://0.0.0.0:7272``; any but ``udp://`` and ``http://``.
+        name: unique in its app; made from the address unless given.
+        count: processes.
+        protocol: a codec class with ``feed(data) -> list[message]`` and ``encode(message) -> bytes``, for ``tcp://``
+            and ``unix://`` addresses.
+        ssl, encoding, compression, subprotocols, max_message_size, send_buffer_limit, slow_consumer,
+            handshake_timeout, close_timeout: as with `Worker`.
+        lan_ip: this machine's IPv4 address in the cluster, or a name of it; part of every client id.
+        inner_listen: the address to listen on for workers and push clients; `lan_ip` where that is private, else all.
+        start_port: inner port of the first process; the others have those behind it.
+        cluster: where the Registers are, ``host:port`` or a list of them.
+        secret_key: shared by the whole cluster.
+        ping_interval: seconds between questions to silent clients; 25 unless given for WebSocket, off for others; 0 is
+            off.
+        ping_not_response_limit: questions without an answer after which a client is closed; 0 is never.
+        ping_data: what is asked; WebSocket ping frames unless given.
+        router: which worker a client gets: "least" (the one with the fewest clients), "random", or a function
+            ``(workers, client, event) -> worker``, asked at each event.
+        worker_wait_seconds: that a client's events wait for a worker, before it is closed with 1013.
+        worker_wait_limit: bytes of such events.
+        send_to_worker_limit: bytes that may wait for a worker, before its clients are read from no more.
+        max_packet_size: bytes of a packet on the inner port.
+        reloadable: whether `reload` replaces it, which closes its clients' connections.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        name: str | None = None,
+        count: int | None = None,
+        protocol: Callable[[], Any] | None = None,
+        ssl: TLS | None = None,
+        encoding: str | None = None,
+        compression: bool | None = None,
+        subprotocols: Sequence[str] | None = None,
+        max_message_size: int | None = None,
+        send_buffer_limit: int | None = None,
+        slow_consumer: Literal["close", "drop"] | None = None,
+        handshake_timeout: int | None = None,
+        close_timeout: int | None = None,
+        lan_ip: str | None = None,
+        inner_listen: str | None = None,
+        start_port: int | None = None,
+        cluster: str | Sequence[str] | None = None,
+        secret_key: str | None = None,
+        ping_interval: float | None = None,
+        ping_not_response_limit: int | None = None,
+        ping_data: str | bytes | None = None,
+        router: Literal["least", "random"] | Choice | None = None,
+        worker_wait_seconds: float | None = None,
+        worker_wait_limit: int | None = None,
+        send_to_worker_limit: int | None = None,
+        max_packet_size: int | None = None,
+        reloadable: bool | None = None,
+    ) -> None:
+        given = {key: value for key, value in locals().items() if key in GIVEN}
+        where = parse_address(address)
+        super().__init__(where, name or default_name(where))
+        if where.scheme in ("udp", "http"):
+            raise ConfigurationError(
+                f"gateway {self.name!r}: clients need connections, which {where.scheme}:// has not"
+            )
+        if protocol is not None and where.scheme not in ("tcp", "unix"):
+            raise ConfigurationError(f"gateway {self.name!r}: protocol= needs a tcp:// or unix:// address")
+        self._protocol = protocol
+        self._given = given
+        self._resolved: GatewaySettings | None = None  # as a supervisor has sent them
+        self._has_register = False
+        self._announcement: Announcement | None = None
+        self._inner: InnerPort | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._tables: Tables[GatewayConnection] | None = None
+        self.router: Router = cast("Router", None)  # while it listens
+        self._callbacks.on_connect = self._connected
+        self._callbacks.on_close = self._disconnected
+
+    # Settings
+
+    def settings(self, config: Mapping[str, Any]) -> GatewaySettings:
+        if self._resolved is not None:
+            return self._resolved
+        settings = resolve(GatewaySettings, self.name, self._given, config)
+        parse_cluster(settings.cluster)
+        if settings.start_port + settings.count > 65536:
+            raise ConfigurationError(
+                f"gateway {self.name!r}: start_port={settings.start_port} leaves no {settings.count} ports"
+            )
+        return settings
+
+    def inner_ports(self, config: Mapping[str, Any]) -> range:
+        """The inner ports of its processes."""
+        settings = self.settings(config)
+        return range(settings.start_port, settings.start_port + settings.count)
+
+    def joined(self, members: Sequence[Member]) -> None:
+        """Its app is made."""
+        self._has_register = any(type(member).__name__ == "Register" for member in members)
+
+    def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        settings = self.settings(config)
+        resolve_lan_ip(self.name, settings.lan_ip)
+        row = {**super().describe(config), "kind": "Gateway", "overlap": False, "stage": 0}
+        plain = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+        if self._protocol is None and _is_plain(plain):
+            row["settings"] = {**plain, "has_register": self._has_register}
+        return row
+
+    @classmethod
+    def from_settings(cls, row: Mapping[str, Any]) -> Gateway:
+        """Make it of its row of the topology, without the user's code."""
+        gateway = cls(row["listen"], name=row["name"])
+        plain = dict(row["settings"])
+        gateway._has_register = plain.pop("has_register")
+        for name in ("cluster", "subprotocols"):
+            plain[name] = tuple(plain[name])
+        if plain["ssl"] is not None:
+            plain["ssl"] = tuple(plain["ssl"])
+        gateway._resolved = GatewaySettings(**plain)
+        return gateway
+
+    def _plan(self, settings: GatewaySettings) -> Plan:
+        return Plan.of(
+            self.address, settings, self._protocol, connection_class=GatewayConnection, ids=self._connection_ids()
+        )
+
+    def _connection_ids(self) -> Iterator[int]:
+        """Numbers from a random one on, so that a client id from before a restart means no stranger; never 0."""
+        for number in itertools.count(random.getrandbits(32)):
+            number &= 0xFFFFFFFF
+            if number and number not in self.connections:
+                yield number
+
+    # Opening
+
+    async def _opening(self, settings: GatewaySettings) -> None:
+        assert self._endpoint is not None
+        assert self.address is not None
+        lan_ip = resolve_lan_ip(self.name, settings.lan_ip)
+        port = settings.start_port + self.id
+        registers = parse_cluster(settings.cluster)
+        self._warn_if_open(settings, lan_ip)
+        place = Place(pack_ip(lan_ip), port, self.address.port)
+        self.router = Router(place, settings.router, settings.worker_wait_seconds, settings.worker_wait_limit)
+        self._tables = Tables(cast("Mapping[int, GatewayConnection]", self._endpoint.connections))
+        self._inner = InnerPort(
+            self.name,
+            self.router,
+            self._tables,
+            secret_key=settings.secret_key,
+            max_packet_size=settings.max_packet_size,
+            send_limit=settings.send_to_worker_limit,
+            pings=lan_ip != "127.0.0.1",
+        )
+        self._inner.open(bind_inner(self.name, settings.inner_listen, lan_ip, port))
+        interval = self._ping_interval(settings)
+        if interval:
+            self._heartbeat = Heartbeat(
+                self._tables.clients.values, interval, settings.ping_not_response_limit, settings.ping_data
+            )
+        self._endpoint.reactor.sweepers.append(self.router.sweep)
+        self._announcement = Announcement(registers, f"{lan_ip}:{port}", settings.secret_key)
+        self._announcement.start()
+        await self._announcement.announced(ANNOUNCE_SECONDS)
+
+    def _ping_interval(self, settings: GatewaySettings) -> float:
+        """Where there is nothing to ask with, nobody is asked, nor closed, unless it is asked for."""
+        if settings.ping_interval is not None:
+            return settings.ping_interval
+        is_websocket = self.address is not None and self.address.scheme == "websocket"
+        return DEFAULT_PING_INTERVAL if is_websocket or settings.ping_data else 0.0
+
+    def _warn_if_open(self, settings: GatewaySettings, lan_ip: str) -> None:
+        where = settings.inner_listen or lan_ip
+        if not settings.secret_key and not ipaddress.ip_address(where).is_loopback:
+            logger.warning(
+                "%s: NO SECRET: whoever reaches the inner port on %s can push to everybody and read every session. "
+                "Set secret_key=, or TIDEGATE_SECRET_KEY, to the same text in the whole cluster",
+                self.name,
+                where,
+            )
+
+    # Clients
+
+    def _connected(self, client: GatewayConnection) -> None:
+        client.note_origin()
+        self.router.event(client, ON_CONNECT)
+        handshake = getattr(client, "handshake", None)
+        if handshake is not None:
+            assert self.address is not None
+            body = request_body(handshake, client.port, self.address.port)
+            self.router.event(client, ON_WEBSOCKET_CONNECT, body)
+
+    def _disconnected(self, client: GatewayConnection) -> None:
+        assert self._tables is not None
+        self._tables.forget(client)
+        self.router.event(client, ON_CLOSE)
+
+    # Stopping
+
+    async def _stopping(self, stop: Stop) -> None:  # noqa: ARG002
+        if self._announcement is not None:
+            await self._announcement.stop()
+
+    async def _closed(self, stop: Stop) -> None:
+        if self._announcement is not None:
+            await self._announcement.stop()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        if self._inner is not None:
+            # Where the whole app goes, Register and all, nobody is told of this port any more.
+            if not (stop.whole and self._has_register):
+                await asyncio.sleep(min(stop.seconds_left, stop.begun + LISTED_SECONDS - time.monotonic()))
+            await self._inner.close(min(LINKS_SECONDS, stop.seconds_left))
+        if self.router is not None:
+            assert self._endpoint is not None
+            if self.router.sweep in self._endpoint.reactor.sweepers:
+                self._endpoint.reactor.sweepers.remove(self.router.sweep)
+            self.router.release()
+        self._announcement = self._heartbeat = self._inner = self._tables = None
+
+    # For people
+
+    def snapshot(self) -> dict[str, Any]:
+        inner, router = self._inner, self.router
+        extra: dict[str, int] = {}
+        if inner is not None and self._tables is not None:
+            extra = {
+                **dataclasses.asdict(router.stats),
+                "clients_waiting": router.waiting,
+                "workers": inner.workers,
+                "push_clients": inner.push_clients,
+                "uids": len(self._tables.uids),
+                "groups": len(self._tables.groups),
+                "bad_commands": inner.bad_commands,
+                "refused_links": inner.refused,
+                "silent_clients": self._heartbeat.closed if self._heartbeat is not None else 0,
+            }
+        return {**super().snapshot(), "extra": extra}
+
+
+GIVEN = frozenset(field.name for field in dataclasses.fields(GatewaySettings))
+
+
+def _is_plain(settings: Mapping[str, Any]) -> bool:
+    """Whether settings can be sent to another process: nothing of the user's code is among them."""
+    tls = settings["ssl"]
+    return (
+        not callable(settings["router"])
+        and not isinstance(settings["ping_data"], bytes)
+        and (tls is None or isinstance(tls, tuple | list))
+    )
+
+
+def resolve_lan_ip(name: str, lan_ip: str) -> str:
+    """The dotted quad of a gateway's `lan_ip`.
+
+    Raises:
+        ConfigurationError: it is none that others could find this machine by.
+    """
+    try:
+        found = socket.getaddrinfo(lan_ip, None, socket.AF_INET, socket.SOCK_STREAM)
+        ip = str(found[0][4][0])
+    except (OSError, UnicodeError):
+        raise ConfigurationError(
+            f"gateway {name!r}: lan_ip={lan_ip!r} is neither an IPv4 address nor a name that has one. "
+            "It is part of every client id, where there is room for IPv4 only"
+        ) from None
+    address = ipaddress.ip_address(ip)
+    if address.is_unspecified or address.is_multicast or ip == "255.255.255.255":
+        raise ConfigurationError(
+            f"gateway {name!r}: lan_ip={lan_ip!r} is no address that workers can connect to: give this machine's own, "
+            "such as 10.0.0.5. To listen everywhere there is inner_listen='0.0.0.0'"
+        )
+    return ip
+
+
+def bind_inner(name: str, inner_listen: str | None, lan_ip: str, port: int) -> list[socket.socket]:
+    """Listen on the inner port.
+
+    Raises:
+        AddressError: it can't be had.
+    """
+    host = inner_listen
+    if host is None:
+        # A public address is often one that the machine itself does not have, behind a router.
+        host = "0.0.0.0" if ipaddress.ip_address(lan_ip).is_global else lan_ip  # noqa: S104 - as documented
+    try:
+        return bind(Address("tcp", host, port))
+    except AddressError as error:
+        raise AddressError(f"gateway {name!r}, inner port: {error}") from error

@@ -1,0 +1,66 @@
+"""Heartbeats to clients, by one sweep for a process (wire protocol, "Heartbeat to clients")."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+
+from tidegate.gateway.connection import GatewayConnection
+from tidegate.net.outbox import Sendable
+from tidegate.net.reactor import Reactor
+
+__all__ = ["Heartbeat"]
+
+
+class Heartbeat:
+    """Asks clients from which nothing came whether they are there, and closes those that stay silent.
+
+    Args:
+        clients: gives the open ones.
+        interval: seconds between questions.
+        limit: questions without an answer after which a client is closed; 0 is never.
+        data: what a client is asked with; None for WebSocket ping frames, which browsers answer by themselves. An empty
+            message is not sent: then clients have to speak by themselves.
+    """
+
+    def __init__(
+        self, clients: Callable[[], Iterable[GatewayConnection]], interval: float, limit: int, data: Sendable | None
+    ) -> None:
+        self._clients = clients
+        self._limit = limit
+        self._data = data
+        self._pause = interval / 2 if limit else interval
+        self._loop = asyncio.get_running_loop()
+        self._reactor = Reactor.acquire()
+        # As many of the last sweeps' times as are needed to tell how many a client has been silent for.
+        self._sweeps = [self._reactor.advance()]
+        self._timer = self._loop.call_later(self._pause, self._sweep)
+        self.closed = 0
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._timer.cancel()
+        self._reactor.release()
+
+    def _sweep(self) -> None:
+        self._timer = self._loop.call_later(self._pause, self._sweep)
+        sweeps = self._sweeps
+        last = sweeps[-1]
+        sweeps.append(self._reactor.advance())
+        del sweeps[: -(2 * self._limit + 3)]
+        for client in tuple(self._clients()):
+            if client.is_paused or client.last_read >= last:
+                continue
+            silent = len(sweeps) - bisect_right(sweeps, client.last_read)
+            if self._limit and silent >= 2 * self._limit + 2:
+                self.closed += 1
+                client.close(code=1008, reason="no sign of life")
+            elif not self._limit or silent % 2:  # half an interval after a question nobody is asked, but may be closed
+                self._ask(client)
+
+    def _ask(self, client: GatewayConnection) -> None:
+        if self._data is None:
+            client.ping()
+        elif self._data:
+            client.send(self._data)

@@ -1,0 +1,75 @@
+"""SELECT: fields of the clients that are of a uid, in a group, or have a connection id (wire protocol, command 25)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from tidegate.gateway.parameters import CommandError, names, values
+from tidegate.gateway.tables import TableClient, Tables
+from tidegate.wire import php
+
+__all__ = ["SelectClient", "select"]
+
+NULL = php.dumps(None)
+
+
+class SelectClient(TableClient, Protocol):
+    """What can be selected besides uid and groups."""
+
+    session: bytes
+
+
+def select(tables: Tables[Any], query: Any) -> bytes:
+    """Carry it out; gives the answer, serialized.
+
+    Raises:
+        CommandError: for what it does not say.
+    """
+    if not isinstance(query, dict):
+        raise CommandError("a SELECT that is no object")
+    listed = query.get("fields")
+    if isinstance(listed, dict):
+        listed = list(listed.values())
+    if not isinstance(listed, list) or not all(isinstance(field, str) for field in listed):
+        raise CommandError("a SELECT without a list of fields")
+    fields: list[str] = list(dict.fromkeys(listed))
+    keys = [php.dumps_key(field) for field in fields]
+    answer: dict[bytes, bytes] = {}
+    for client in _where(tables, query.get("where")):
+        row = {key: _field(client, field) for key, field in zip(keys, fields, strict=True)}
+        answer[b"i:%d;" % client.id] = php.join_array(row)
+    return php.join_array(answer)
+
+
+def _where(tables: Tables[Any], where: Any) -> Iterable[Any]:
+    """The clients that are meant, each once."""
+    if not where:
+        return tables.clients.values()
+    if not isinstance(where, dict):
+        raise CommandError("a SELECT whose where is no object")
+    found: dict[int, Any] = {}
+    for key, items in where.items():
+        match key:
+            case "groups":
+                found |= tables.of_groups(names(items))
+            case "uid":
+                found |= {client.id: client for client in tables.of_uids(names(items))}
+            case "connection_id":
+                found |= {number: tables.clients[number] for number in values(items) if number in tables.clients}
+            case _:
+                raise CommandError(f"a SELECT where {key!r}: there are groups, uid and connection_id")
+    return found.values()
+
+
+def _field(client: SelectClient, field: str) -> bytes:
+    match field:
+        case "uid":
+            return NULL if client.uid is None else php.dumps(client.uid)
+        case "groups":
+            if client.groups is None:
+                return NULL
+            return php.join_array({php.dumps_key(name): php.dumps(name) for name in client.groups})
+        case "session":
+            return php.dumps(client.session)
+    return NULL

@@ -1,0 +1,125 @@
+"""Who is who: the clients of a gateway process by uid and by group.
+
+Uids and groups are bytes, as they come in packets: any text is one, "0" too. What these tables must be good at is
+reaching all clients of a name, and forgetting a client, at a cost of what it is in; an entry exists only while it has a
+client. A client knows its own names, so that nothing is ever searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Generic, Protocol, TypeVar
+
+__all__ = ["Group", "Tables", "TableClient"]
+
+
+class TableClient(Protocol):
+    """What a client keeps for the tables.
+
+    Attributes:
+        id: of the connection.
+        uid: None where none is bound.
+        groups: by name in the order of joining; None until it first joins one.
+    """
+
+    @property
+    def id(self) -> int: ...
+
+    uid: bytes | None
+    groups: dict[bytes, Group] | None
+
+
+C = TypeVar("C", bound=TableClient)
+
+
+class Group(dict[int, TableClient]):
+    """Clients by connection id, in the order of joining."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: bytes) -> None:
+        super().__init__()
+        self.name = name  # the one object of it that all members share
+
+
+class Tables(Generic[C]):
+    """All of them.
+
+    Args:
+        clients: the open connections by id.
+    """
+
+    def __init__(self, clients: Mapping[int, C]) -> None:
+        self.clients = clients
+        self.uids: dict[bytes, dict[int, C]] = {}
+        self.groups: dict[bytes, Group] = {}
+
+    def bind(self, client: C, uid: bytes) -> None:
+        """Give a client a uid in place of the one that it has."""
+        if client.uid == uid:
+            return
+        self.unbind(client)
+        client.uid = uid
+        self.uids.setdefault(uid, {})[client.id] = client
+
+    def unbind(self, client: C) -> None:
+        """Take its uid away."""
+        uid = client.uid
+        if uid is None:
+            return
+        client.uid = None
+        members = self.uids[uid]
+        del members[client.id]
+        if not members:
+            del self.uids[uid]
+
+    def join(self, client: C, name: bytes) -> None:
+        """Put a client into a group."""
+        groups = client.groups
+        if groups is None:
+            groups = client.groups = {}
+        elif name in groups:
+            return
+        group = self.groups.get(name)
+        if group is None:
+            group = self.groups[name] = Group(name)
+        group[client.id] = client
+        groups[group.name] = group
+
+    def leave(self, client: C, name: bytes) -> None:
+        """Take a client out of a group."""
+        group = client.groups.pop(name, None) if client.groups else None
+        if group is None:
+            return
+        del group[client.id]
+        if not group:
+            del self.groups[name]
+
+    def ungroup(self, name: bytes) -> None:
+        """End a group: all leave it."""
+        group = self.groups.pop(name, None)
+        for client in group.values() if group else ():
+            assert client.groups is not None
+            del client.groups[name]
+
+    def forget(self, client: C) -> None:
+        """A client is gone."""
+        self.unbind(client)
+        for name in tuple(client.groups or ()):
+            self.leave(client, name)
+        client.groups = None
+
+    def of_uids(self, uids: Iterable[bytes]) -> Iterator[C]:
+        """The clients of several uids; a client has but one."""
+        for uid in dict.fromkeys(uids):
+            yield from self.uids.get(uid, {}).values()
+
+    def of_groups(self, names: Iterable[bytes]) -> Mapping[int, TableClient]:
+        """The clients that are in any of the groups, each once, by connection id; not to be changed."""
+        groups = [group for name in names if (group := self.groups.get(name))]
+        if len(groups) == 1:
+            return groups[0]
+        members: dict[int, TableClient] = {}
+        for group in groups:
+            members |= group
+        return members
