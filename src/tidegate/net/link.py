@@ -149,6 +149,8 @@ class Link(asyncio.BufferedProtocol):
 
     def destroy(self) -> None:
         """Close at once; what is queued is dropped."""
+        if self.is_closed:
+            return
         self.closing = True
         self._queue, self._size = [], 0
         if self._transport is not None:
@@ -220,6 +222,8 @@ class Link(asyncio.BufferedProtocol):
             self.owner.link_received(self, items)
         if self._reader.error is not None:
             self.flush()  # answers to what came before it
+            if self._transport is not None:
+                self._transport.abort()
             self._finish(self._reader.error)
 
     def eof_received(self) -> bool:
@@ -258,8 +262,6 @@ class Link(asyncio.BufferedProtocol):
             return
         self.is_closed = True
         self._queue, self._size = [], 0
-        if self._transport is not None:
-            self._transport.abort()
         self._reactor.release()
         self.owner.link_lost(self, error)
 
