@@ -1,0 +1,58 @@
+"""How users write where the Registers are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tidegate.cluster.place import parse_cluster, split_place
+from tidegate.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("cluster", "places"),
+    [
+        ("127.0.0.1:1236", ["127.0.0.1:1236"]),
+        ("register.example:1", ["register.example:1"]),
+        ("[::1]:1236", ["[::1]:1236"]),
+        ("a:1, b:2 ,[::1]:3", ["a:1", "b:2", "[::1]:3"]),
+        (["a:1", "b:2", "a:1"], ["a:1", "b:2"]),
+        (("a:1,b:2", "c:3"), ["a:1", "b:2", "c:3"]),
+    ],
+)
+def test_one_register_or_several(cluster: str | Sequence[str], places: list[str]) -> None:
+    assert parse_cluster(cluster) == tuple(places)
+
+
+def test_an_address_is_a_host_and_a_port() -> None:
+    assert split_place("127.0.0.1:1236") == ("127.0.0.1", 1236)
+    assert split_place("[fe80::1]:99") == ("fe80::1", 99)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "complaint"),
+    [
+        (":1236", "needs a host and a port: write host:port, such as '127.0.0.1:1236'"),
+        ("127.0.0.1", "needs a host and a port"),
+        ("1236", "needs a host and a port"),
+        ("::1:1236", "needs a host and a port"),
+        ("a:b", "needs a host and a port"),
+        ("a:1,", "needs a host and a port"),
+        ("a b:1", "needs a host and a port"),
+        ("a:0", "ports go from 1 to 65535"),
+        ("a:65536", "ports go from 1 to 65535"),
+        ("[localhost]:1", "no IPv6 address in its brackets"),
+        (f"{'x' * 64}.example:1", "what can't be a host's name"),
+        ("text://127.0.0.1:1236", "write '127.0.0.1:1236'"),
+        ("nats://127.0.0.1:4222", "only a Register's is supported yet"),
+        ("", "has no Register"),
+        ([], "has no Register"),
+        ([1236], "1236, which is no address"),
+    ],
+)
+def test_what_is_no_address_is_an_error_that_says_what_is_right(cluster: Any, complaint: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_cluster(cluster)
+    assert complaint in str(caught.value)
