@@ -1,0 +1,214 @@
+"""The push API for programs that block: scripts, Django, Flask, task queues."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from tidegate.client import failures, forks
+from tidegate.client.api import PushAPI
+from tidegate.client.call import Call, Packets
+from tidegate.client.connection import Connection
+from tidegate.client.exchange import Transfer, exchange
+from tidegate.client.known import KnownGateways
+from tidegate.client.ledger import PROBE
+from tidegate.client.options import read_options
+from tidegate.client.store import ConnectionStore, lock, unlock
+from tidegate.cluster.lookup import look_up
+from tidegate.errors import ClusterError
+from tidegate.wire.register_line import Addresses
+
+__all__ = ["GatewayClient"]
+
+T = TypeVar("T")
+
+NO_ADDRESSES = Addresses()
+
+
+class Kept:
+    """What a client keeps between calls, in one process: after a fork the child has its own."""
+
+    __slots__ = ("known", "lookup", "store")
+
+    def __init__(self) -> None:
+        self.store = ConnectionStore()
+        self.known = KnownGateways()
+        self.lookup = threading.Lock()
+
+
+class GatewayClient(PushAPI):
+    """Pushes to clients, and asks about them, from any program.
+
+    It may be used from any number of threads and after a fork; make one and keep it. The commands of one thread are
+    carried out in order. Connections to gateways are kept, and opened again where a gateway has closed one. A command
+    is repeated only where nothing of it had been sent; otherwise the caller is told.
+
+    Args:
+        cluster: ``host:port`` of a Register, or a list of them; else TIDEGATE_CLUSTER, else 127.0.0.1:1236.
+        secret_key: of the cluster; else TIDEGATE_SECRET_KEY. It is sent only to gateways that Register has named.
+        connect_timeout: seconds for a Register or a gateway to accept a connection.
+        timeout: seconds for it to answer; gateways that don't cost a call no more than that all together.
+
+    Raises:
+        ConfigurationError: one of these can't be used.
+    """
+
+    def __init__(
+        self,
+        cluster: str | Sequence[str] | None = None,
+        *,
+        secret_key: str | None = None,
+        connect_timeout: float = 3,
+        timeout: float = 5,
+    ) -> None:
+        self._options = read_options(cluster, secret_key, connect_timeout, timeout)
+        self._kept: dict[int, Kept] = {}
+        self._is_closed = False
+
+    def __enter__(self) -> GatewayClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; what was sent still arrives. The client can't be used any more."""
+        self._is_closed = True
+        kept = self._kept.pop(forks.generation(), None)
+        if kept is not None:
+            kept.store.close(self._options.timeout)
+
+    def flush(self) -> None:
+        """Return when every gateway has processed all that was sent before, by all threads.
+
+        Raises:
+            ClusterError: a link used since the last flush broke, so that some of it may be lost.
+        """
+        store = self._now().store
+        used = store.ledger.used()
+        locked = lock(used, self._options.timeout)
+        try:
+            for connection in locked:
+                if connection.sock is not None and not connection.is_alive():
+                    connection.close(failures.closed_unasked(connection.address))
+            probes = [Transfer(each, (PROBE,), True, self._options) for each in locked if each.sock is not None]
+            exchange(probes, self._options)
+            for probe in probes:
+                if probe.error is None:
+                    probe.connection.confirm()
+        finally:
+            unlock(locked)
+        lease = store.lease
+        problems, lease.seen = store.ledger.breaks_since(lease.seen)
+        problems += [failures.busy(each.address) for each in used if each not in locked]
+        if problems:
+            raise failures.one_error(problems)
+
+    def _act(self, call: Call[None]) -> None:
+        self._carry(call)
+
+    def _ask(self, call: Call[T]) -> T:
+        transfers = self._carry(call)
+        return call.merge([(each.connection.address, answer) for each in transfers for answer in each.answers])
+
+    def _carry(self, call: Call[Any]) -> list[Transfer]:
+        kept = self._now()
+        addresses, is_new = self._addresses(kept) if call.needs_addresses else (NO_ADDRESSES, True)
+        transfers = self._exchange(kept, call.packets(addresses), call.is_query)
+        problems = [each.error for each in transfers if each.error is not None]
+        if not problems:
+            return transfers
+        kept.known.doubt()
+        if is_new or call.address is not None:
+            raise failures.one_error(problems)
+        return self._carry_on(kept, call, transfers)
+
+    def _carry_on(self, kept: Kept, call: Call[Any], transfers: list[Transfer]) -> list[Transfer]:
+        """A gateway failed that a kept list had: those that Register names now decide."""
+        try:
+            addresses, _ = self._addresses(kept)
+        except ClusterError as error:
+            problems = [each.error for each in transfers if each.error is not None]
+            raise failures.one_error([*problems, error]) from error
+        tried = {each.connection.address for each in transfers}
+        packets = [(address, packet) for address, packet in call.packets(addresses) if address not in tried]
+        transfers = [each for each in transfers if each.error is None or each.connection.address in addresses.all]
+        transfers += self._exchange(kept, packets, call.is_query)
+        problems = [each.error for each in transfers if each.error is not None]
+        if problems:
+            raise failures.one_error(problems)
+        return transfers
+
+    def _exchange(self, kept: Kept, packets: Packets, is_query: bool) -> list[Transfer]:
+        """Send to all gateways; what failed says so itself."""
+        by_address: dict[str, list[bytes]] = {}
+        for address, packet in packets:
+            by_address.setdefault(address, []).append(packet)
+        store, options = kept.store, self._options
+        connections = [store.connection(address) for address in by_address]
+        refusals = self._refusals(kept, connections)
+        transfers = [Transfer(each, by_address[each.address], is_query, options) for each in connections]
+        locked = lock(connections, options.timeout)
+        try:
+            for transfer in transfers:
+                if transfer.connection not in locked:
+                    transfer.refuse(failures.busy(transfer.connection.address))
+                elif transfer.connection.address in refusals:
+                    transfer.refuse(refusals[transfer.connection.address])
+            exchange(transfers, options)
+        finally:
+            unlock(locked)
+        for transfer in transfers:
+            if transfer.connection.sock is None:
+                store.drop(transfer.connection)
+        return transfers
+
+    def _refusals(self, kept: Kept, connections: Sequence[Connection]) -> dict[str, ClusterError]:
+        """The gateways that are not to see the secret: client ids come from anywhere, Register knows who belongs."""
+        if not self._options.secret_key:
+            return {}
+        strangers = [
+            each.address for each in connections if each.sock is None and each.address not in kept.known.last.all
+        ]
+        if not strangers:
+            return {}
+        kept.known.doubt()
+        try:
+            addresses, _ = self._addresses(kept)
+        except ClusterError as error:
+            return dict.fromkeys(strangers, error)
+        return {address: failures.stranger(address) for address in strangers if address not in addresses.all}
+
+    def _addresses(self, kept: Kept) -> tuple[Addresses, bool]:
+        """The gateways there are, and whether Register was asked for them now."""
+        known, options = kept.known, self._options
+        if known.is_fresh:
+            return known.last, False
+        lookups = known.lookups
+        with kept.lookup:
+            if known.lookups == lookups:
+                try:
+                    found = look_up(options.registers, options.secret_key, options.connect_timeout, options.timeout)
+                    known.learn(found)
+                except ClusterError as error:
+                    known.fail(error)
+            elif known.is_fresh:
+                return known.last, False
+            if known.error is not None:
+                raise type(known.error)(str(known.error))
+        kept.store.tidy()
+        return known.last, True
+
+    def _now(self) -> Kept:
+        """What this process keeps: a child never touches its parent's sockets, but for closing its copies."""
+        if self._is_closed:
+            raise RuntimeError("this GatewayClient is closed: make a new one")
+        generation = forks.generation()
+        kept = self._kept.get(generation)
+        if kept is None:
+            kept = self._kept.setdefault(generation, Kept())
+            for other in list(self._kept):
+                if other != generation:
+                    self._kept.pop(other, None)
+        return kept

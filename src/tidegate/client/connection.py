@@ -1,0 +1,94 @@
+"""A blocking client's connection to a gateway: a socket that is kept, and what it takes to trust it again."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import threading
+
+from tidegate.client.answer_reader import AnswerReader
+from tidegate.client.ledger import Ledger
+from tidegate.errors import ClusterError
+
+__all__ = ["Connection"]
+
+KEEPALIVE_SECONDS = 55
+"""Of silence, until the system asks whether the other side is there; as the original has it."""
+
+_numbers = itertools.count()
+
+
+class Connection:
+    """One connection to a gateway, perhaps not opened yet or not any more.
+
+    Attributes:
+        address: the gateway's ``host:port``.
+        number: those who lock several do it in this order, so that nobody waits for each other.
+        lock: held while it is used.
+        sock: non-blocking; None while it is closed.
+        reader: finds the answers in what comes.
+    """
+
+    __slots__ = ("__weakref__", "_ledger", "address", "lock", "number", "reader", "sock")
+
+    def __init__(self, address: str, ledger: Ledger[Connection]) -> None:
+        self.address = address
+        self.number = next(_numbers)
+        self.lock = threading.Lock()
+        self.sock: socket.socket | None = None
+        self.reader = AnswerReader()
+        self._ledger = ledger
+
+    def __del__(self) -> None:
+        if self.sock is not None:
+            self.sock.close()
+
+    def open(self) -> socket.socket:
+        """Begin to connect; the socket is writable once that is done.
+
+        Raises:
+            OSError: it can't be reached.
+        """
+        host, _, port = self.address.rpartition(":")
+        sock = self.sock = socket.socket()
+        self.reader = AnswerReader()
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+        with contextlib.suppress(BlockingIOError):
+            sock.connect((host, int(port)))
+        return sock
+
+    def is_alive(self) -> bool:
+        """Whether it is open and the gateway has neither ended it nor sent anything unasked."""
+        if self.sock is None:
+            return False
+        try:
+            self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def use(self) -> None:
+        """Something is about to be written."""
+        self._ledger.use(self)
+
+    def confirm(self) -> None:
+        """All that was written has been processed."""
+        self._ledger.confirm(self)
+
+    def close(self, error: ClusterError | None = None) -> None:
+        """Close it; an error says that what was written may be lost."""
+        sock, self.sock = self.sock, None
+        if sock is None:
+            return
+        sock.close()
+        if error is not None:
+            self._ledger.broke(self, error)
+        else:
+            self._ledger.confirm(self)

@@ -1,0 +1,61 @@
+"""What the clients are told when they are made: from the code, else from the environment, else the default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tidegate.client.arguments import encode_json
+from tidegate.cluster.place import parse_cluster
+from tidegate.errors import ConfigurationError
+from tidegate.wire.commands import GATEWAY_CLIENT_CONNECT
+from tidegate.wire.packet import pack
+
+__all__ = ["Options", "read_options"]
+
+DEFAULT_CLUSTER = "127.0.0.1:1236"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a client goes by.
+
+    Attributes:
+        registers: ``host:port`` of each Register.
+        connect_timeout: seconds for a Register or a gateway to accept a connection.
+        timeout: seconds for it to answer, or to take what is sent.
+        hello: bytes that come first on a connection to a gateway.
+    """
+
+    registers: tuple[str, ...]
+    secret_key: str = field(repr=False)
+    connect_timeout: float
+    timeout: float
+    hello: bytes = field(repr=False)
+
+
+def read_options(
+    cluster: str | Sequence[str] | None,
+    secret_key: str | None,
+    connect_timeout: float,
+    timeout: float,
+    environ: Mapping[str, str] = os.environ,
+) -> Options:
+    """Put a client's options together; None is what the code leaves unset.
+
+    Raises:
+        ConfigurationError: one of them can't be used.
+    """
+    if cluster is None:
+        cluster = environ.get("TIDEGATE_CLUSTER") or DEFAULT_CLUSTER
+    if secret_key is None:
+        secret_key = environ.get("TIDEGATE_SECRET_KEY", "")
+    if not isinstance(secret_key, str) or not secret_key.isprintable() or set('"\\') & set(secret_key):
+        # GatewayWorker's gateways write the secret into JSON as it is.
+        raise ConfigurationError('secret_key is not right: it takes a text without ", \\ and control characters')
+    for name, seconds in (("connect_timeout", connect_timeout), ("timeout", timeout)):
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+            raise ConfigurationError(f"{name} is {seconds!r}: it takes seconds, more than 0")
+    hello = pack(GATEWAY_CLIENT_CONNECT, body=encode_json({"secret_key": secret_key})) if secret_key else b""
+    return Options(parse_cluster(cluster), secret_key, connect_timeout, timeout, hello)
