@@ -61,6 +61,7 @@ class Commander:
             commands.BATCH_GET_CLIENT_COUNT_BY_GROUP: self._count_groups,
             commands.GET_GROUP_ID_LIST: self._list_groups,
             commands.SELECT: self._select,
+            commands.SEND_TO_UID_COUNTED: self._send_to_uid_counted,
         }
         self._handlers |= self._queries
 
@@ -106,6 +107,9 @@ class Commander:
     def _send_to_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
         self._send(self._tables.of_uids(names(read_json(ext))), flags, body)
 
+    def _send_to_uid_counted(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        return php.dumps(self._send(self._tables.of_uids(names(read_json(ext))), flags, body))
+
     def _send_to_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
         what = read_json(ext)
         if not isinstance(what, dict):
@@ -116,11 +120,10 @@ class Commander:
         else:
             self._send(group.values(), flags, body)
 
-    def _send(self, members: Iterable[GatewayConnection], flags: int, body: bytes) -> None:
+    def _send(self, members: Iterable[GatewayConnection], flags: int, body: bytes) -> int:
         if flags & RAW:
-            fan_out_frame(members, body)
-        else:
-            fan_out(members, _message(flags, body))
+            return fan_out_frame(members, body)
+        return fan_out(members, _message(flags, body))
 
     # Closing
 

@@ -40,6 +40,7 @@ __all__ = [
     "SEND_TO_GROUP",
     "SEND_TO_ONE",
     "SEND_TO_UID",
+    "SEND_TO_UID_COUNTED",
     "SET_SESSION",
     "UNBIND_UID",
     "UNGROUP",
@@ -97,6 +98,7 @@ QUERY: Final = 211
 RELEASE: Final = 212
 PROGRESS: Final = 213
 PATCH_SESSION: Final = 214
+SEND_TO_UID_COUNTED: Final = 215
 
 # Flags.
 SCALAR: Final = 0x01
