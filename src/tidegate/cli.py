@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: starting an app, and acting on a running one. Other commands are in `commands`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from tidegate import tables
+from tidegate.commands.push_server import push_server
+from tidegate.commands.send import send
+from tidegate.commands.starting import announcer, background_options, launch, name_of
 from tidegate.errors import ConfigurationError, TidegateError
 from tidegate.process import supervise as supervising
 from tidegate.process.control import ask
@@ -22,11 +22,9 @@ from tidegate.process.instance import Instance, running
 from tidegate.process.launch import Launch
 from tidegate.process.settings import load_config
 from tidegate.process.slots import StartError
-from tidegate.process.target import Target, parse_target
+from tidegate.process.target import parse_target
 
 __all__ = ["main", "run_app", "supervise"]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 RELOAD_SECONDS = 600
 RESTART_SECONDS = 60
@@ -59,18 +57,11 @@ def main() -> None:
     """Tidegate holds client connections and lets any backend push to them."""
 
 
+main.add_command(push_server)
+main.add_command(send)
+
+
 # Starting
-
-
-def background_options(command: F) -> F:
-    """Those of every command that starts an app."""
-    for option in (
-        click.option("--pid-file", type=click.Path(), help="Write the process id there as well."),
-        click.option("--log-file", type=click.Path(), help="With -d: where the output goes."),
-        click.option("-d", "--daemon", is_flag=True, help="Run in the background."),
-    ):
-        command = option(command)
-    return command
 
 
 @main.command()
@@ -92,45 +83,6 @@ def start(app: str, daemon: bool, log_file: str | None, pid_file: str | None, wa
         log_file=log_file,
         pid_file=pid_file,
     )
-
-
-def name_of(target: Target) -> str:
-    """What people call an app."""
-    return Path(target.path).stem if target.path else target.module.removesuffix(".__main__").rpartition(".")[2]
-
-
-def launch(what: Launch, *, daemon: bool, log_file: str | None, pid_file: str | None) -> None:
-    """Run an app here, or in the background."""
-    instance = Instance.of(what.target, what.name)
-    what = replace(what, pid_file=pid_file and os.path.abspath(pid_file))
-    load_config(what.config)
-    if not daemon:
-        supervising.run(what, lambda: load_config(what.config), announcer(what))
-        return
-    if instance.is_running():
-        raise ConfigurationError(f"it is running already (pid {instance.pid()}): 'tidegate stop' ends it")
-    what = replace(what, daemon=True, log_file=os.path.abspath(log_file or instance.log_file))
-    rows, problem = supervising.start_in_background(what)
-    tables.announce(what.name, rows)
-    if what.note:
-        click.echo(what.note)
-    click.echo(f"in the background, pid {instance.pid()}, log {what.log_file}")
-    if problem:
-        raise ConfigurationError(f"it runs, but a process does not start: {problem}")
-
-
-def announcer(what: Launch) -> Callable[[list[dict[str, Any]], str | None], None]:
-    """How an app in the foreground shows what listens where."""
-
-    def announce(rows: list[dict[str, Any]], problem: str | None) -> None:
-        tables.announce(what.name, rows)
-        click.echo("ready" if problem is None else f"a process does not start: {problem}")
-        if what.note:
-            click.echo(what.note)
-        if not what.daemon:
-            click.echo("Ctrl-C ends it")
-
-    return announce
 
 
 def supervise(fd: int) -> int:
@@ -277,60 +229,6 @@ def connections(app: str | None, limit: int, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
     else:
         tables.connections(found)
-
-
-# The ready-made push server
-
-
-@main.command("push-server")
-@click.option("--listen", default="websocket://0.0.0.0:1234", show_default=True, help="Where browsers connect.")
-@click.option("--inner", default="text://127.0.0.1:5678", show_default=True, help="Where backends connect.")
-@click.option(
-    "--heartbeat", default=80, show_default=True, help="Seconds of silence before a client is closed; 0: never."
-)
-@click.option("--token-secret", envvar="TIDEGATE_TOKEN_SECRET", help="Bind only clients with a right checkToken.")
-@click.option(
-    "--token-algorithm",
-    type=click.Choice(["hmac-sha256", "md5"]),
-    default="hmac-sha256",
-    show_default=True,
-    help="How a checkToken is made.",
-)
-@click.option("--page", help="Serve a page there on which messages are seen to arrive: http://127.0.0.1:8000")
-@background_options
-def push_server(
-    listen: str,
-    inner: str,
-    heartbeat: int,
-    token_secret: str | None,
-    token_algorithm: str,
-    page: str | None,
-    daemon: bool,
-    log_file: str | None,
-    pid_file: str | None,
-) -> None:
-    """Push lines of JSON from backends to browsers.
-
-    A browser's first message is its uid; a backend sends {"uid": "uid1", …} and a line feed, and reads ok or fail.
-    """
-    arguments = {
-        "listen": listen,
-        "inner": inner,
-        "heartbeat": heartbeat,
-        "token_secret": token_secret,
-        "token_algorithm": token_algorithm,
-        "page": page,
-    }
-    launch(
-        Launch(
-            Target(module="tidegate.push_server", name="push_server", arguments=arguments),
-            "push-server",
-            note=f"Open {page} in a browser: it shows the line that pushes to it" if page else None,
-        ),
-        daemon=daemon,
-        log_file=log_file,
-        pid_file=pid_file,
-    )
 
 
 # python app.py …

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tidegate.app import App
 from tidegate.errors import ConfigurationError
@@ -17,8 +17,14 @@ from tidegate.net.connection import Connection
 from tidegate.net.fanout import fan_out
 from tidegate.net.throttle import Throttle
 from tidegate.net.timers import every
+from tidegate.process.member import Member
 from tidegate.protocols import Message
+from tidegate.push_cluster import ClusterUsers, PushGateway
+from tidegate.register.register import Register
 from tidegate.worker import Worker
+
+if TYPE_CHECKING:
+    from tidegate.gateway.connection import GatewayConnection
 
 __all__ = ["Login", "LoginError", "Users", "make_token", "parse_login", "push_server", "read_push"]
 
@@ -111,26 +117,25 @@ def _utype(fields: dict[str, Any]) -> str | None:
 
 
 def _name(value: Any) -> str | None:
-    """A uid or utype as text: numbers as they are written."""
+    """A uid or utype as text: numbers as they are written. None for what is neither, and for half a character."""
     if isinstance(value, str):
-        return value
+        return value if value.isascii() or value == value.encode(errors="replace").decode() else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 class Users:
-    """Who is connected, and how often."""
+    """Who is connected, where that is to one process."""
 
     def __init__(self) -> None:
         self._by_user: dict[tuple[str, str], set[Connection]] = {}
         self._by_utype: dict[str, set[Connection]] = {}
 
-    def bind(self, connection: Connection, login: Login) -> None:
+    def bind(self, connection: Connection, utype: str, uid: str) -> None:
         """Let a connection get what is pushed to its user."""
-        connection.user = (login.utype, login.uid)
-        self._by_user.setdefault((login.utype, login.uid), set()).add(connection)
-        self._by_utype.setdefault(login.utype, set()).add(connection)
+        self._by_user.setdefault((utype, uid), set()).add(connection)
+        self._by_utype.setdefault(utype, set()).add(connection)
 
     def unbind(self, connection: Connection) -> None:
         """Forget a connection; the user's others stay."""
@@ -170,6 +175,9 @@ def push_server(
     token_secret: str | None = None,
     token_algorithm: str = "hmac-sha256",  # noqa: S107 - no secret
     page: str | None = None,
+    count: int = 1,
+    register: str = "127.0.0.1:5679",
+    start_port: int = 5680,
 ) -> App:
     """Make the app; `tidegate push-server` says what the arguments mean.
 
@@ -181,30 +189,47 @@ def push_server(
     inner_address = parse_address(inner)
     if inner_address.scheme != "text":
         raise ConfigurationError(f"--inner takes a text:// address, not {inner}")
-    users = Users()
+    if parse_address(listen).scheme in ("udp", "http"):
+        raise ConfigurationError(f"--listen takes an address for connections, not {listen}")
     throttle = Throttle(logger)
     is_right = _token_check(token_secret, token_algorithm)
-    worker = Worker(listen, name="push")
-    if worker.address is None or worker.address.scheme in ("udp", "http"):
-        raise ConfigurationError(f"--listen takes an address for connections, not {listen}")
+    users: Users | ClusterUsers
+    worker: Worker | PushGateway
+    if count == 1:
+        users, worker = Users(), Worker(listen, name="push", count=1)
+        worker.on_close = users.unbind
+    else:
+        worker = PushGateway(listen, count=count, register=register, start_port=start_port)
+        users = worker.users
 
     @worker.on_worker_start
-    async def open_inner_port(_: Worker) -> None:
+    async def open_inner_port(_: Worker | PushGateway) -> None:
         if not inner_address.is_local:
             logger.warning("%s is open to other machines: whoever reaches it can push to everybody", inner)
-        door = Worker(inner, name="inner")
+        door = Worker(inner, name="inner", reuse_port=count > 1)
         door.on_message = push
         await door.listen()
         if heartbeat:
             every(1, close_silent)
 
-    def push(connection: Connection, line: Message) -> None:
+    def push(connection: Connection, line: Message) -> Awaitable[None] | None:
         wanted = read_push(line)
         if wanted is None:
             throttle.log(logging.WARNING, "from %s: a line that is no push: %.200r", connection.remote_ip, line)
             connection.send("fail")
-        else:
-            connection.send("ok" if users.send(*wanted, str(line)) else "fail")
+            return None
+        try:
+            reached = users.send(*wanted, str(line))
+        except ValueError as error:
+            throttle.log(logging.WARNING, "from %s: a line that can't be pushed: %s", connection.remote_ip, error)
+            reached = False
+        if isinstance(reached, bool):
+            connection.send("ok" if reached else "fail")
+            return None
+        return answer_later(connection, reached)
+
+    async def answer_later(connection: Connection, reached: Awaitable[bool]) -> None:
+        connection.send("ok" if await reached else "fail")
 
     @worker.on_message
     def log_in(connection: Connection, message: Message) -> None:
@@ -221,25 +246,23 @@ def push_server(
         if login is None:
             return
         if is_right(login):
-            users.bind(connection, login)
+            connection.user = (login.utype, login.uid)
+            users.bind(cast("GatewayConnection", connection), login.utype, login.uid)
         else:
             throttle.log(logging.WARNING, "from %s: a wrong checkToken for %.200r", connection.remote_ip, login.uid)
             connection.close(code=1008, reason="wrong checkToken")
-
-    @worker.on_close
-    def forget(connection: Connection) -> None:
-        users.unbind(connection)
 
     def close_silent() -> None:
         for connection in tuple(worker.connections.values()):
             if connection.idle_seconds > heartbeat:
                 connection.close(code=1008, reason=f"silent for over {heartbeat} seconds")
 
-    if page is None:
-        return App(worker)
-    from tidegate.push_page import push_page
+    members: list[Member] = [worker] if count == 1 else [worker, Register(register)]
+    if page is not None:
+        from tidegate.push_page import push_page
 
-    return App(worker, Worker(page, name="page", app=push_page(listen, inner, token_secret is not None)))
+        members.append(Worker(page, name="page", app=push_page(listen, inner, token_secret is not None)))
+    return App(*members)
 
 
 def _token_check(secret: str | None, algorithm: str) -> Callable[[Login], bool]:
