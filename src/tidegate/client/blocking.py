@@ -14,6 +14,7 @@ from tidegate.client.exchange import Transfer, exchange
 from tidegate.client.known import KnownGateways
 from tidegate.client.ledger import PROBE
 from tidegate.client.options import read_options
+from tidegate.client.outcomes import answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
 from tidegate.client.store import ConnectionStore, lock, unlock
 from tidegate.cluster.lookup import look_up
 from tidegate.errors import ClusterError
@@ -100,51 +101,39 @@ class GatewayClient(PushAPI):
         finally:
             unlock(locked)
         lease = store.lease
-        problems, lease.seen = store.ledger.breaks_since(lease.seen)
-        problems += [failures.busy(each.address) for each in used if each not in locked]
-        if problems:
-            raise failures.one_error(problems)
+        breaks, lease.seen = store.ledger.breaks_since(lease.seen)
+        raise_errors((), *breaks, *(failures.busy(each.address) for each in used if each not in locked))
 
     def _act(self, call: Call[None]) -> None:
         self._carry(call)
 
     def _ask(self, call: Call[T]) -> T:
-        transfers = self._carry(call)
-        return call.merge([(each.connection.address, answer) for each in transfers for answer in each.answers])
+        return call.merge(answers_of(self._carry(call)))
 
     def _carry(self, call: Call[Any]) -> list[Transfer]:
         kept = self._now()
         addresses, is_new = self._addresses(kept) if call.needs_addresses else (NO_ADDRESSES, True)
         transfers = self._exchange(kept, call.packets(addresses), call.is_query)
-        problems = [each.error for each in transfers if each.error is not None]
-        if not problems:
-            return transfers
-        kept.known.doubt()
-        if is_new or call.address is not None:
-            raise failures.one_error(problems)
-        return self._carry_on(kept, call, transfers)
+        if any(each.error is not None for each in transfers):
+            kept.known.doubt()
+            if not is_new and may_be_outdated(call, transfers):
+                transfers = self._carry_on(kept, call, transfers)
+            raise_errors(transfers)
+        return transfers
 
     def _carry_on(self, kept: Kept, call: Call[Any], transfers: list[Transfer]) -> list[Transfer]:
         """A gateway failed that a kept list had: those that Register names now decide."""
         try:
             addresses, _ = self._addresses(kept)
         except ClusterError as error:
-            problems = [each.error for each in transfers if each.error is not None]
-            raise failures.one_error([*problems, error]) from error
-        tried = {each.connection.address for each in transfers}
-        packets = [(address, packet) for address, packet in call.packets(addresses) if address not in tried]
-        transfers = [each for each in transfers if each.error is None or each.connection.address in addresses.all]
-        transfers += self._exchange(kept, packets, call.is_query)
-        problems = [each.error for each in transfers if each.error is not None]
-        if problems:
-            raise failures.one_error(problems)
-        return transfers
+            raise_errors(transfers, error)
+            raise
+        more = self._exchange(kept, untried(call, addresses, transfers), call.is_query)
+        return still_there(transfers, addresses) + more
 
     def _exchange(self, kept: Kept, packets: Packets, is_query: bool) -> list[Transfer]:
         """Send to all gateways; what failed says so itself."""
-        by_address: dict[str, list[bytes]] = {}
-        for address, packet in packets:
-            by_address.setdefault(address, []).append(packet)
+        by_address = grouped(packets)
         store, options = kept.store, self._options
         connections = [store.connection(address) for address in by_address]
         refusals = self._refusals(kept, connections)

@@ -9,12 +9,10 @@ import threading
 
 from tidegate.client.answer_reader import AnswerReader
 from tidegate.client.ledger import Ledger
+from tidegate.client.sockets import make_socket, split_address
 from tidegate.errors import ClusterError
 
 __all__ = ["Connection"]
-
-KEEPALIVE_SECONDS = 55
-"""Of silence, until the system asks whether the other side is there; as the original has it."""
 
 _numbers = itertools.count()
 
@@ -50,16 +48,10 @@ class Connection:
         Raises:
             OSError: it can't be reached.
         """
-        host, _, port = self.address.rpartition(":")
-        sock = self.sock = socket.socket()
+        sock = self.sock = make_socket()
         self.reader = AnswerReader()
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_KEEPIDLE"):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
         with contextlib.suppress(BlockingIOError):
-            sock.connect((host, int(port)))
+            sock.connect(split_address(self.address))
         return sock
 
     def is_alive(self) -> bool:

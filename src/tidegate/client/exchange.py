@@ -51,6 +51,11 @@ class Transfer:
         self._stage = WRITING
 
     @property
+    def address(self) -> str:
+        """The gateway's."""
+        return self.connection.address
+
+    @property
     def is_done(self) -> bool:
         return self._stage == DONE
 

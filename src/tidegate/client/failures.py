@@ -20,6 +20,7 @@ __all__ = [
     "one_error",
     "out_of_step",
     "stranger",
+    "too_much",
     "unreachable",
 ]
 
@@ -59,6 +60,11 @@ def closed_unasked(address: str) -> ClusterError:
 def not_confirmed(address: str) -> ClusterError:
     """Too many connections were kept."""
     return ClusterError(f"a connection to gateway {address} was given up before it was flushed: too many threads ended")
+
+
+def too_much(address: str, size: int) -> ClusterError:
+    """It reads too slowly."""
+    return ClusterError(f"gateway {address} has not taken {size} bytes yet: nothing more is sent to it meanwhile")
 
 
 def busy(address: str) -> ClusterError:

@@ -1,0 +1,27 @@
+"""Sockets to gateways."""
+
+from __future__ import annotations
+
+import socket
+
+__all__ = ["make_socket", "split_address"]
+
+KEEPALIVE_SECONDS = 55
+"""Of silence, until the system asks whether the other side is there; as the original has it."""
+
+
+def make_socket() -> socket.socket:
+    """One that never blocks, sends at once, and notices when the other machine is gone."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+    return sock
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """A gateway's, which is always IPv4."""
+    host, _, port = address.rpartition(":")
+    return host, int(port)
