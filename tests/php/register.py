@@ -63,4 +63,6 @@ class PhpRegister:
         if len(unique) != len(listed):  # array_unique leaves holes
             addresses = {str(listed.index(address)): address for address in unique}
         for writer in writers:
+            if writer.is_closing():  # its end is still to be noticed
+                continue
             writer.write(json.dumps({"event": "broadcast_addresses", "addresses": addresses}).encode() + b"\n")

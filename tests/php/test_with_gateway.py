@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.net.support import Runner, WebSocketClient, until
+from tests.net.support import Runner, WebSocketClient, close_frame, until
 from tests.php.client import PhpClient
 from tests.php.register import PhpRegister
 from tests.php.worker import PhpWorker
@@ -129,6 +129,8 @@ def test_phps_worker_and_push_client_work_through_it(run: Runner, kind: str, sec
                 while await push.getSession(ids[0]) != expected:  # saved behind the message
                     await asyncio.sleep(0.005)
                 await push.closeClient(ids[1])
+                assert await clients[1].read_close() == (1000, "")
+                await clients[1].send(close_frame())
                 await until(lambda: ("onClose", ids[1], "") in worker.events)
                 assert await push.isOnline(ids[1]) == 0
             finally:
