@@ -156,6 +156,12 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def abandon(self) -> None:
+        """Let go of it before anybody has it: the owner is told nothing of its end."""
+        if not self.is_closed:
+            self.is_closed = True
+            self._reactor.release()
+
     def flush(self) -> None:
         """Hand what is queued to the system."""
         queue = self._queue
@@ -260,9 +266,8 @@ class Link(asyncio.BufferedProtocol):
     def _finish(self, error: Exception | None) -> None:
         if self.is_closed:
             return
-        self.is_closed = True
+        self.abandon()
         self._queue, self._size = [], 0
-        self._reactor.release()
         self.owner.link_lost(self, error)
 
 
@@ -278,10 +283,18 @@ async def connect_link(link_class: Any, host: str, port: int, seconds: float, *a
     """
     loop = asyncio.get_running_loop()
     sock = await _connect(loop, host, port, seconds)
+    made: list[Link] = []
+
+    def make() -> Link:
+        made.append(link_class(*args, sock=sock, **kwargs))
+        return made[0]
+
     try:
         keep_alive(sock)
-        _, link = await loop.create_connection(lambda: link_class(*args, sock=sock, **kwargs), sock=sock)
+        _, link = await loop.create_connection(make, sock=sock)
     except BaseException:
+        for link in made:  # uvloop does not tell it of its end, where this was cancelled
+            link.abandon()
         sock.close()
         raise
     return link
