@@ -1,0 +1,207 @@
+"""Keeps the link to one gateway: made, greeted, made again when it ends. Finds out when the gateway is gone for good.
+
+The clients of one that is gone are closed here, since nobody else can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from tidegate.business.client import Client
+from tidegate.business.dispatcher import Dispatcher
+from tidegate.business.link import GatewayLink
+from tidegate.business.remote import RemoteGateway
+from tidegate.cluster.place import split_place
+from tidegate.cluster.reasons import reason_of
+from tidegate.errors import ClusterError
+from tidegate.net.link import connect_link
+from tidegate.wire import commands, php
+from tidegate.wire.packet import PacketReader, pack
+
+__all__ = ["Keeper"]
+
+logger = logging.getLogger("tidegate")
+
+CONNECT_SECONDS = 3.0
+RETRY_SECONDS = 1.0
+GREETING_SECONDS = 1.0
+"""For a gateway that Register calls Tidegate's to say so itself."""
+GONE_SECONDS = 5.0
+"""After which a gateway whose link ended, and that has not come back, is gone with its clients."""
+CLOSED_A_TURN = 200
+"""Clients of a gateway that is gone, whose on_close is called in one turn."""
+ASKED_A_PACKET = 5_000
+
+
+class Keeper:
+    """One gateway's.
+
+    Args:
+        greeting: the first packet on each link.
+        changed: is called when a link is made, known to be Tidegate's, or gone.
+    """
+
+    def __init__(
+        self, gateway: RemoteGateway, dispatcher: Dispatcher, greeting: bytes, changed: Callable[[], None]
+    ) -> None:
+        self.gateway = gateway
+        self._dispatcher = dispatcher
+        self._greeting = greeting
+        self._changed = changed
+        self._is_told = False  # that there is no link
+        self._task: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._gone: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin, unless it has."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep())
+
+    def hold(self) -> None:
+        """Make no more links; the one that there is stays."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._gone is not None:
+            self._gone.cancel()
+
+    async def stop(self) -> None:
+        """End everything."""
+        self.hold()
+        tasks = [*self._closing, *((self._task,) if self._task is not None else ())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.gateway.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to do for a gateway that is listed no more."""
+        gateway = self.gateway
+        return not (gateway.is_listed or gateway.link or gateway.clients or self._task or self._closing)
+
+    # Links
+
+    async def _keep(self) -> None:
+        gateway = self.gateway
+        try:
+            while gateway.is_listed:
+                try:
+                    link = await self._connect()
+                except OSError as error:
+                    self._report(logging.WARNING, "gateway %s can't be reached: %s", gateway.address, reason_of(error))
+                else:
+                    await self._stay(link)
+                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            self._task = None
+
+    async def _connect(self) -> GatewayLink:
+        gateway = self.gateway
+        reader = PacketReader(gateway.max_packet_size)
+        place = split_place(gateway.address)
+        link: GatewayLink = await connect_link(GatewayLink, *place, CONNECT_SECONDS, gateway, reader, gateway.limit)
+        if link.is_closed:
+            raise ConnectionResetError("it hung up")
+        gateway.linked(link)
+        link.send(self._greeting)
+        if self._gone is not None:
+            self._gone.cancel()
+        self._changed()
+        return link
+
+    async def _stay(self, link: GatewayLink) -> None:
+        """See a link to its end."""
+        gateway = self.gateway
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if gateway.is_listed_tidegate:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gateway.greeted.wait(), GREETING_SECONDS)
+        if gateway.link is link:
+            gateway.greeted.set()
+            self._changed()
+            if gateway.clients:
+                await self._recognize(link)
+        await gateway.lost.wait()
+        self._changed()
+        if loop.time() - began < RETRY_SECONDS and not link.is_tidegate and not link.received:
+            self._report(
+                logging.ERROR,
+                "gateway %s refuses us, most likely because its secret_key is another one. Trying again",
+                gateway.address,
+            )
+        else:
+            self._is_told = False
+            self._report(logging.WARNING, "the link to gateway %s ended", gateway.address)
+        self._gone = loop.call_later(GONE_SECONDS, self.bury)
+
+    def _report(self, level: int, message: str, *args: object) -> None:
+        """Log that there is no link, once and not each second."""
+        if not self._is_told:
+            self._is_told = True
+            self._log(level, message, *args)
+
+    def _log(self, level: int, message: str, *args: object) -> None:
+        logger.log(level, f"%s: {message}", self._dispatcher.name, *args)
+
+    # When it is gone
+
+    async def _recognize(self, link: GatewayLink) -> None:
+        """There is a link again: see whether it is to the same process, which has our clients still."""
+        gateway = self.gateway
+        asked = dict(gateway.clients)
+        try:
+            online = await self._online(tuple(asked))
+        except ClusterError as error:
+            self._log(logging.WARNING, "which clients are still there can't be asked: %s", error)
+            online = set(asked)
+        if gateway.link is not link:
+            return
+        if gateway.is_frozen:
+            gateway.thaw(sent_again=bool(online))
+        self._close(client for number, client in asked.items() if number not in online)
+
+    async def _online(self, numbers: Sequence[int]) -> set[int]:
+        gateway = self.gateway
+        online: set[int] = set()
+        for start in range(0, len(numbers), ASKED_A_PACKET):
+            part = {str(number): number for number in numbers[start : start + ASKED_A_PACKET]}
+            asked = {"fields": ["uid"], "where": {"connection_id": part}}
+            answer = await gateway.ask(pack(commands.SELECT, ext=json.dumps(asked, separators=(",", ":")).encode()))
+            try:
+                online.update(number for number in php.loads_array(answer) if isinstance(number, int))
+            except php.PHPValueError as error:
+                raise ClusterError(f"gateway {gateway.address} answered with what can't be read: {error}") from error
+        return online
+
+    def bury(self) -> None:
+        """The gateway is gone, unless it has come back: what had come of it is handled, and its clients are closed."""
+        gateway = self.gateway
+        if gateway.link is not None:
+            return
+        if gateway.clients:
+            self._log(logging.WARNING, "gateway %s is gone with %d clients", gateway.address, len(gateway.clients))
+        gateway.thaw(sent_again=False)
+        self._close(gateway.clients.values())
+
+    def _close(self, clients: Iterable[Client]) -> None:
+        """Have the handlers told that clients are gone."""
+        gone = tuple(clients)
+        if gone:
+            task = asyncio.create_task(self._close_in_parts(gone))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _close_in_parts(self, clients: Sequence[Client]) -> None:
+        for start in range(0, len(clients), CLOSED_A_TURN):
+            while self._dispatcher.check():  # noqa: ASYNC110 - nobody is told but those who read
+                await asyncio.sleep(0.01)
+            for client in clients[start : start + CLOSED_A_TURN]:
+                if self.gateway.knows(client):
+                    self._dispatcher.end(client)
+            await asyncio.sleep(0)

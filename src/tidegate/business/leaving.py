@@ -1,0 +1,76 @@
+"""How a worker leaves its gateways: it takes no new events, ends what it has, and gives its clients to others.
+
+Wire protocol, DRAIN and RELEASE. Where they are not known, as with PHP, it stops reading and ends what it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from tidegate.business.dispatcher import Dispatcher
+from tidegate.business.gateways import Gateways
+from tidegate.business.keeper import Keeper
+from tidegate.business.remote import RemoteGateway
+
+__all__ = ["hang_up", "leave"]
+
+logger = logging.getLogger("tidegate")
+
+POLL_SECONDS = 0.005
+
+
+async def leave(gateways: Gateways, dispatcher: Dispatcher, deadline: float) -> None:
+    """Come to an end with every gateway, or to the deadline; then no handler runs or begins any more."""
+    parting = [asyncio.create_task(_part(keeper, dispatcher)) for keeper in gateways.keepers]
+    if parting:
+        await asyncio.wait(parting, timeout=max(0.0, deadline - time.monotonic()))
+    for task in parting:
+        task.cancel()
+    await asyncio.gather(*parting, return_exceptions=True)
+    count = dispatcher.runner.cancel() + (dispatcher.pool.stop() if dispatcher.pool is not None else 0)
+    if count:
+        logger.warning("%s: %d handlers were not given the time to end", dispatcher.name, count)
+    tasks = dispatcher.runner.tasks
+    if tasks:
+        await asyncio.wait(tasks, timeout=max(POLL_SECONDS, deadline - time.monotonic()))
+
+
+async def _part(keeper: Keeper, dispatcher: Dispatcher) -> None:
+    gateway = keeper.gateway
+    if gateway.link is None:
+        keeper.bury()
+    elif not gateway.link.is_tidegate:
+        gateway.stop_taking()
+        while dispatcher.pending:  # noqa: ASYNC110 - it happens once
+            await asyncio.sleep(POLL_SECONDS)
+        return
+    else:
+        gateway.drain()
+        await gateway.drained.wait()
+        if gateway.link is None:
+            keeper.bury()
+        else:
+            gateway.release_free()
+    while gateway.clients:  # noqa: ASYNC110 - each goes when its handler has ended
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def hang_up(gateways: Gateways, deadline: float) -> None:
+    """Close the links behind all that was sent on them."""
+    linked = [gateway for gateway in gateways.all if gateway.link is not None]
+    ends = [asyncio.create_task(_end(gateway)) for gateway in linked]
+    if ends:
+        await asyncio.wait(ends, timeout=max(0.0, deadline - time.monotonic()))
+    for end in ends:
+        end.cancel()
+    await asyncio.gather(*ends, return_exceptions=True)
+    await gateways.stop()
+
+
+async def _end(gateway: RemoteGateway) -> None:
+    link = gateway.link
+    if link is not None:
+        link.end()
+        await gateway.lost.wait()

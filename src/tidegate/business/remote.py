@@ -1,0 +1,369 @@
+"""A gateway as a worker knows it: the link to it, its clients, and what happens when the link ends.
+
+It is there for as long as its clients are, over several links; connecting is done by `Gateways`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from tidegate.business.asking import Asking
+from tidegate.business.client import Client
+from tidegate.business.dispatcher import Dispatcher
+from tidegate.business.handover import Handover
+from tidegate.business.link import GatewayLink
+from tidegate.business.saves import Saves
+from tidegate.cluster.place import split_place
+from tidegate.errors import ClusterError
+from tidegate.wire import commands, php, session
+from tidegate.wire.client_id import pack_ip
+from tidegate.wire.commands import BINARY, EVENT_NAMES, IPV6
+from tidegate.wire.packet import HEADER_SIZE, Packet, pack
+from tidegate.wire.progress import pack_released
+
+__all__ = ["RemoteGateway"]
+
+logger = logging.getLogger("tidegate")
+
+MOST = 4
+"""How many times a limit may be passed before nothing more is taken: events while a query waits for its answer behind
+them, bytes to send while nobody waits for room."""
+RELEASED_A_PACKET = 50_000
+
+
+class RemoteGateway:
+    """One gateway. Awaiting it waits while more than the limit is queued for it.
+
+    Args:
+        address: ``host:port`` of its inner port.
+        limit: bytes that may be queued for it.
+        max_packet_size: bytes.
+
+    Attributes:
+        clients: those of its that are known here, by connection id.
+        link: None while there is none.
+        binary_flag: what marks a binary body; 0 where it would not be understood.
+        is_listed: Register names it.
+        is_frozen: what waits of events is not begun: the link is gone, and the gateway may have given them to others.
+        is_releasing: its clients go to other workers as they become free.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        dispatcher: Dispatcher,
+        handover: Handover,
+        secret_key: str,
+        limit: int,
+        max_packet_size: int,
+    ) -> None:
+        self.address = address
+        host, self.port = split_place(address)
+        self.ip = pack_ip(host)
+        self.limit = limit
+        self.max_packet_size = max_packet_size
+        self.clients: dict[int, Client] = {}
+        self.link: GatewayLink | None = None
+        self.binary_flag = 0
+        self.is_listed = True
+        self.is_listed_tidegate = False
+        self.is_frozen = False
+        self.is_releasing = False
+        self.greeted = asyncio.Event()
+        self.drained = asyncio.Event()
+        self.lost = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._asking = Asking(address, secret_key)
+        self._dispatcher = dispatcher
+        self._handover = handover
+        self._unconfirmed: dict[Client, None] = {}
+        self._released: list[int] = []
+        self._is_broken = False
+        self._is_closed_to_events = False
+
+    @property
+    def is_tidegate(self) -> bool:
+        """Whether it knows extensions: it has said so, or Register has."""
+        return self.is_listed_tidegate or (self.link is not None and self.link.is_tidegate)
+
+    def register(self, is_listed: bool, is_tidegate: bool) -> None:
+        """Register says whether it is there, and whether it is Tidegate's."""
+        self.is_listed, self.is_listed_tidegate = is_listed, is_tidegate
+        self.binary_flag = BINARY if self.is_tidegate else 0
+
+    def linked(self, link: GatewayLink) -> None:
+        """There is a link."""
+        self.lost.clear()
+        self.drained.clear()
+        self.link = link
+
+    def knows(self, client: Client) -> bool:
+        """Whether a client is one of its."""
+        return self.clients.get(client._number) is client
+
+    def take_broken(self) -> bool:
+        """Whether a link has ended, or a command was lost, since this was asked last."""
+        is_broken, self._is_broken = self._is_broken, False
+        return is_broken
+
+    # Sending
+
+    def send(self, packet: bytes) -> None:
+        """Send a command, from any thread. Where there is no link, or far too much is queued, it is counted instead."""
+        if threading.get_ident() != self._handover.thread:
+            self._handover.call(self.send, packet)
+            return
+        link = self.link
+        if link is None:
+            self._refuse("there is no link to it")
+        elif link.is_full and link.queued_bytes > MOST * self.limit:
+            self._refuse(f"it does not read, and {link.queued_bytes} bytes wait for it already")
+        else:
+            self._dispatcher.counts.sent += 1
+            link.send(packet)
+
+    def _refuse(self, reason: str) -> None:
+        self._dispatcher.counts.failed += 1
+        self._is_broken = True
+        self._dispatcher.throttle.log(
+            logging.WARNING, "%s: a command for gateway %s is lost: %s", self._dispatcher.name, self.address, reason
+        )
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        while (link := self.link) is not None and link.is_full:
+            self._has_room.clear()
+            yield from self._has_room.wait().__await__()
+
+    def ask(self, query: bytes) -> asyncio.Future[bytes]:
+        """Send a query; gives a future of the serialized answer.
+
+        Raises:
+            ClusterError: there is no link.
+        """
+        link = self.link
+        if link is None:
+            raise ClusterError(f"gateway {self.address} can't be asked: there is no link to it at the moment")
+        if not self.is_tidegate:
+            return asyncio.ensure_future(self._asking.ask(query))
+        future = link.ask(query, self.address)
+        self.regulate()
+        return future
+
+    # Sessions
+
+    def save(self, client: Client, changed: Mapping[Any, Any]) -> None:
+        """Send what a handler changed in a session; towards PHP all of it.
+
+        Raises:
+            TypeError, OverflowError: it can't be serialized.
+            ValueError: it is too long, or what was stored before can't be read.
+        """
+        before, link = client._stored, self.link
+        change = session.diff(before, changed)
+        if change is None:
+            return
+        if link is not None and link.is_tidegate:
+            after = session.patch(before, *change)
+            packet = pack(commands.PATCH_SESSION, client._number, *change)
+        else:
+            after = php.dumps(changed) if changed else b""
+            packet = pack(commands.SET_SESSION, client._number, after)
+        if len(packet) > self.max_packet_size:
+            raise ValueError(f"it has {len(packet) - HEADER_SIZE} bytes, more than a packet to the gateway may have")
+        self.send(packet)
+        self._note(client, before, after, whole=False)
+
+    def changed(self, client: Client, before: bytes, after: bytes, *, whole: bool) -> None:
+        """A session was changed by a command of this worker's: keep it in mind, and show it to a handler that runs."""
+        self._note(client, before, after, whole=whole)
+        if client._session is None:
+            return
+        new = php.loads_array(after) if after else {}
+        old = php.loads_array(before) if before else {}
+        for key in {**old, **new}:
+            if key not in new:
+                client._session.pop(key, None)
+            elif key not in old or old[key] != new[key]:
+                client._session[key] = new[key]
+
+    def _note(self, client: Client, before: bytes, after: bytes, *, whole: bool) -> None:
+        client._stored = after
+        link = self.link
+        if link is None:
+            return
+        if client._saves is None:
+            client._saves = Saves(compares=not link.is_tidegate)
+        client._saves.note(before, after, link.save_position(), whole=whole)
+        self._unconfirmed[client] = None
+
+    # What the link calls
+
+    def link_received(self, link: GatewayLink, packets: list[Packet]) -> None:
+        """Take events, and answers."""
+        if link is not self.link:
+            return
+        if self._is_closed_to_events:
+            self._dispatcher.counts.unread += sum(packet[0] in EVENT_NAMES for packet in packets)
+            return
+        if self.is_frozen and any(packet[1] in self.clients and packet[0] in EVENT_NAMES for packet in packets):
+            self.thaw(sent_again=True)  # it knows our clients, so that it is the same process as before
+        clients, take = self.clients, self._dispatcher.take
+        for packet in packets:
+            if packet[0] in EVENT_NAMES:
+                client = clients.get(packet[1])
+                if client is None:
+                    client = self._meet(packet)
+                take(client, packet, link)
+            else:
+                self._control(link, packet)
+        link.progressed()
+        self.regulate()
+
+    def _meet(self, packet: Packet) -> Client:
+        _, number, flags, ext, _, _, _, ip, port, gateway_port = packet
+        client = self.clients[number] = Client(self, number, ext[:16] if flags & IPV6 else ip, port, gateway_port)
+        return client
+
+    def _control(self, link: GatewayLink, packet: Packet) -> None:
+        command, number, _, ext, body, *_ = packet
+        if command == commands.QUERY:
+            link.answer(number, body)
+        elif command == commands.PING:
+            if ext and not link.is_tidegate and _says_tidegate(ext):
+                link.greet()
+                self.binary_flag = BINARY
+                self.greeted.set()
+        elif command == commands.DRAIN:
+            link.is_drained = True
+            self.drained.set()
+        else:
+            self._dispatcher.counts.strange += 1
+            self._dispatcher.throttle.log(
+                logging.WARNING,
+                "%s: gateway %s sent the unknown command %d",
+                self._dispatcher.name,
+                self.address,
+                command,
+            )
+
+    def link_drained(self, link: GatewayLink) -> None:  # noqa: ARG002
+        """There is room again."""
+        self._has_room.set()
+        self.regulate()
+
+    def link_lost(self, link: GatewayLink, error: Exception | None) -> None:  # noqa: ARG002
+        """The link has ended."""
+        if link is not self.link:
+            return
+        self.link = None
+        self._is_broken = True
+        self.binary_flag = BINARY if self.is_listed_tidegate else 0
+        link.fail(ClusterError(f"the link to gateway {self.address} broke before it answered"))
+        # A Tidegate gateway gives what was not begun to another worker; with PHP it is only here.
+        self.is_frozen = link.is_tidegate
+        for client in self._unconfirmed:
+            client._saves = None  # of the next link's events nothing is on its way yet
+        self._unconfirmed.clear()
+        self._has_room.set()
+        self.greeted.clear()
+        self.drained.set()
+        self.lost.set()
+
+    # Reading
+
+    def regulate(self) -> None:
+        """Read on, or no more: while too many events are pending, or too much waits for this gateway.
+
+        A query's answer comes behind the events that the gateway has sent before it: while one is waited for, somewhat
+        more is taken.
+        """
+        link = self.link
+        if link is None or self._is_closed_to_events:
+            return
+        dispatcher = self._dispatcher
+        is_enough = dispatcher.check() or link.is_full
+        if is_enough and not (link.requests and dispatcher.pending < MOST * dispatcher.max_pending):
+            link.pause_reading()
+        else:
+            link.resume_reading()
+
+    # Clients
+
+    def forget(self, client: Client) -> None:
+        """A client is gone."""
+        if self.knows(client):
+            del self.clients[client._number]
+        self._unconfirmed.pop(client, None)
+
+    def release(self, client: Client) -> None:
+        """Let another worker have a client that is free here."""
+        self.forget(client)
+        if not self._released:
+            asyncio.get_running_loop().call_soon(self._send_released)
+        self._released.append(client._number)
+
+    def drain(self) -> None:
+        """Ask for no new events; `drained` is set behind the last that there are."""
+        if self.link is not None:
+            self.drained.clear()
+            self.link.send(pack(commands.DRAIN))
+
+    def stop_taking(self) -> None:
+        """Take no more events of a gateway that does not know DRAIN."""
+        if self.link is not None:
+            self.link.pause_reading()
+            self._is_closed_to_events = True
+
+    def release_free(self) -> None:
+        """Let others have those that are free, and the rest as they become so."""
+        self.is_releasing = True
+        for client in tuple(self.clients.values()):
+            if not client._is_running and not client._waiting:
+                self.release(client)
+
+    def _send_released(self) -> None:
+        released, self._released = self._released, []
+        if self.link is not None:
+            for start in range(0, len(released), RELEASED_A_PACKET):
+                part = released[start : start + RELEASED_A_PACKET]
+                self.link.send(pack(commands.RELEASE, body=pack_released(part)))
+
+    def thaw(self, *, sent_again: bool) -> None:
+        """Go on with what waits of the last link's events, or forget it where the gateway sends them again."""
+        self.is_frozen = False
+        for client in tuple(self.clients.values()):
+            if sent_again:
+                self._dispatcher.give_back(client, self.link)
+            self._dispatcher.go_on(client)
+
+    # Time
+
+    def sweep(self) -> None:
+        """Once a second."""
+        link = self.link
+        if link is None:
+            return
+        link.expire(self.address)
+        for client in tuple(self._unconfirmed):
+            if client._saves is None or client._saves.is_settled(link.confirmed):
+                client._saves = None
+                del self._unconfirmed[client]
+
+    def close(self) -> None:
+        """End what is connected to it."""
+        self._asking.close()
+        if self.link is not None:
+            self.link.destroy()
+
+
+def _says_tidegate(ext: bytes) -> bool:
+    try:
+        says = json.loads(ext)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(says, dict) and says.get("tidegate") == 1

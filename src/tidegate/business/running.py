@@ -1,0 +1,125 @@
+"""What a worker has while it runs, put together; it ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from tidegate.business.client import Client
+from tidegate.business.dispatcher import Dispatcher
+from tidegate.business.gateways import Gateways, greeting
+from tidegate.business.handover import Handover
+from tidegate.business.remote import RemoteGateway
+from tidegate.business.sync import BlockingPush
+from tidegate.business.watchdog import Watchdog
+from tidegate.cluster.directory import Directory
+from tidegate.cluster.place import parse_cluster
+from tidegate.net.reactor import Reactor
+from tidegate.net.stats import Stats
+from tidegate.process.settings import BusinessSettings
+from tidegate.wire import session
+from tidegate.wire.client_id import parse_client_id
+from tidegate.wire.php import PHPValueError
+
+__all__ = ["Running"]
+
+
+class Running:
+    """One worker's parts.
+
+    Args:
+        name: of the worker, for logs.
+        key: of this process, by which gateways know it again.
+        handlers: by the command of their event.
+
+    Attributes:
+        tasks: calls that ask and then act, under way.
+    """
+
+    def __init__(
+        self, name: str, key: str, handlers: dict[int, Callable[..., Any]], settings: BusinessSettings
+    ) -> None:
+        self.handover = Handover()
+        self.dispatcher = Dispatcher(
+            name,
+            handlers,
+            threads=settings.threads,
+            max_pending=settings.max_pending_events,
+            handover=self.handover,
+            relieved=lambda: self.gateways.regulate(),
+        )
+
+        def make_gateway(address: str) -> RemoteGateway:
+            limit = settings.send_to_gateway_limit
+            return RemoteGateway(
+                address, self.dispatcher, self.handover, settings.secret_key, limit, settings.max_packet_size
+            )
+
+        hello = greeting(key, settings.secret_key, self.dispatcher.wanted())
+        self.gateways = Gateways(self.dispatcher, make_gateway, hello, settings.max_packet_size)
+        self.directory = Directory(parse_cluster(settings.cluster), settings.secret_key, self.gateways.listed)
+        self.sync = BlockingPush(self.handover, self.gateways.act, self.gateways.ask, self.gateways.flush)
+        self.watchdog = Watchdog(self.dispatcher, settings.handler_timeout) if settings.handler_timeout else None
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._reactor = Reactor.acquire()
+        self._reactor.sweepers.append(self.gateways.sweep)
+
+    async def end(self) -> None:
+        """Let go of everything."""
+        if self.watchdog is not None:
+            self.watchdog.stop()
+        if self.dispatcher.pool is not None:
+            self.dispatcher.pool.stop()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.directory.stop()
+        await self.gateways.stop()
+        self._reactor.sweepers.remove(self.gateways.sweep)
+        self._reactor.release()
+
+    def change_session(self, client_id: str, changes: bytes, whole: bool) -> None:
+        """A session was sent to a gateway: where the client is known here, its next events may not show it yet."""
+        address, number = parse_client_id(client_id)
+        gateway = self.gateways.get(address)
+        client = gateway.clients.get(number) if gateway is not None else None
+        if gateway is None or client is None:
+            return
+        before = client._stored
+        try:
+            gateway.changed(client, before, changes if whole else session.merge(before, changes), whole=whole)
+        except PHPValueError:  # what is there can't be read, and is the gateway's alone
+            return
+
+    # Counting
+
+    def snapshot(self) -> dict[str, Any]:
+        """What was counted."""
+        counts, gateways = self.dispatcher.counts, self.gateways.all
+        return {
+            "connections": sum(len(gateway.clients) for gateway in gateways),
+            **Stats(
+                messages_in=counts.messages,
+                frames_out=counts.sent,
+                send_failures=counts.failed,
+                protocol_errors=counts.strange + counts.bad_events,
+                dropped_messages=counts.bad_events + counts.unread,
+                handler_errors=counts.handler_errors,
+            ).as_dict(),
+            "extra": {
+                "gateways": sum(gateway.link is not None for gateway in gateways),
+                "events": counts.events,
+                "events_pending": self.dispatcher.pending,
+                "events_returned": counts.returned,
+                "handler_timeouts": self.watchdog.timeouts if self.watchdog is not None else 0,
+                "sends_failed": counts.failed,
+                "sessions_unsaved": counts.unsaved_sessions,
+            },
+        }
+
+    def clients(self, limit: int) -> list[Client]:
+        """Some of those that are known."""
+        every = itertools.chain.from_iterable(gateway.clients.values() for gateway in self.gateways.all)
+        return list(itertools.islice(every, max(0, limit)))

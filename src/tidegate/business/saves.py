@@ -1,0 +1,103 @@
+"""Saves of one client's session that events on their way here may not show yet, without I/O.
+
+The invariant. A gateway's events and answers come on one link in the order in which they left it, and so do our saves
+there. A save has a position on its link, and whatever comes after the answer to a query asked behind it (towards PHP,
+which answers elsewhere: some seconds later) left the gateway with it applied: it is confirmed, and what an event says
+holds. Until then its keys are laid over the session that an event brings. So a handler never sees a key older than this
+worker has saved it, and sees what others changed at once in other keys, and in the same key once the save is confirmed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tidegate.wire import php
+
+__all__ = ["Saves"]
+
+
+class Saved(NamedTuple):
+    """One key's last save.
+
+    Attributes:
+        value: serialized; None where the key was deleted.
+        position: of the save.
+        older: what the key was before, in events that left before the saves; None where that is not looked at.
+    """
+
+    value: bytes | None
+    position: int
+    older: frozenset[bytes | None] | None
+
+
+class Saves:
+    """Those of one client that are not confirmed.
+
+    Args:
+        compares: whether a value that the key never had here is taken for somebody else's later one. Towards PHP, where
+            positions pass slowly, that is the better guess; towards Tidegate's there is no need to guess.
+    """
+
+    __slots__ = ("_compares", "_keys", "_replaced")
+
+    def __init__(self, compares: bool = False) -> None:
+        self._compares = compares
+        self._keys: dict[bytes, Saved] = {}
+        self._replaced = 0  # position of the last save of the whole
+
+    def note(self, before: bytes, after: bytes, position: int, *, whole: bool = False) -> None:
+        """A session was saved.
+
+        Args:
+            whole: what others may have changed meanwhile went with it.
+
+        Raises:
+            PHPValueError: one of both is no serialized array.
+        """
+        old, new = _split(before), _split(after)
+        if whole:
+            self._replaced = position
+        for key in {**old, **new}:
+            value, was = new.get(key), old.get(key)
+            if value == was and not whole:
+                continue
+            older = None
+            if self._compares:
+                known = self._keys.get(key)
+                older = (known.older or frozenset()) | {known.value, was} if known else frozenset((was,))
+                older -= {value}
+            self._keys[key] = Saved(value, position, older)
+
+    def resolve(self, stored: bytes, confirmed: int) -> bytes:
+        """What a handler is to see of a session that an event brought.
+
+        Args:
+            confirmed: the position up to which saves were known to be applied when the event came.
+        """
+        for key in [key for key, saved in self._keys.items() if saved.position <= confirmed]:
+            del self._keys[key]
+        if not self._keys and self._replaced <= confirmed:
+            return stored
+        try:
+            shown = _split(stored)
+        except php.PHPValueError:
+            return stored  # reading it is an error, which is the handler's to see
+        session = {} if self._replaced > confirmed else shown
+        for key, saved in self._keys.items():
+            there = shown.get(key)
+            if saved.older is not None and there != saved.value and there not in saved.older:
+                if there is not None:
+                    session[key] = there
+            elif saved.value is None:
+                session.pop(key, None)
+            else:
+                session[key] = saved.value
+        return php.join_array(session) if session else b""
+
+    def is_settled(self, confirmed: int) -> bool:
+        """Whether all of them are confirmed."""
+        return self._replaced <= confirmed and all(saved.position <= confirmed for saved in self._keys.values())
+
+
+def _split(session: bytes) -> php.Array:
+    return php.split_array(session) if session else {}
