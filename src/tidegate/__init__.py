@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from tidegate.app import App
+from tidegate.business.client import Client
+from tidegate.business.worker import BusinessWorker
+from tidegate.client.asynchronous import AsyncGatewayClient
+from tidegate.client.blocking import GatewayClient
 from tidegate.gateway.gateway import Gateway
 from tidegate.net.connection import Connection
 from tidegate.net.timers import after, every
 from tidegate.register.register import Register
 from tidegate.worker import Worker
 
-__all__ = ["App", "Connection", "Gateway", "Register", "Worker", "after", "every"]
+__all__ = [
+    "App",
+    "AsyncGatewayClient",
+    "BusinessWorker",
+    "Client",
+    "Connection",
+    "Gateway",
+    "GatewayClient",
+    "Register",
+    "Worker",
+    "after",
+    "every",
+]

@@ -4,45 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.net.support import Runner, WebSocketClient, close_frame, until
 from tests.php.client import PhpClient
-from tests.php.register import PhpRegister
+from tests.php.support import a_register
 from tests.php.worker import PhpWorker
 from tests.ports import free_port
 from tidegate.gateway.gateway import Gateway
-from tidegate.register.register import Register
 
 SECRETS = ["", "s3cret"]
-
-
-@contextlib.asynccontextmanager
-async def a_register(kind: str, secret: str) -> AsyncIterator[tuple[int, Callable[[], Any]]]:
-    """Either kind; gives its port, and what restarts it."""
-    port = free_port()
-
-    def make() -> Any:
-        if kind == "php":
-            return PhpRegister(port, secret)
-        return Register(f"127.0.0.1:{port}", secret_key=secret, settle_seconds=0)
-
-    running = make()
-    await (running.start() if kind == "php" else running.listen())
-
-    async def restart() -> None:
-        nonlocal running
-        await running.stop()
-        running = make()
-        await (running.start() if kind == "php" else running.listen())
-
-    try:
-        yield port, restart
-    finally:
-        await running.stop()
 
 
 async def chat(worker: PhpWorker, event: str, client: str, message: Any) -> None:
