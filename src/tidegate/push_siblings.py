@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tidegate.client.answer_reader import AnswerReader
+from tidegate.cluster.reasons import reason_of
 from tidegate.errors import ProtocolError
 from tidegate.net.link import Link, connect_link
 from tidegate.net.reactor import Reactor
@@ -135,7 +136,7 @@ class Sibling:
             link = await connect_link(Link, "127.0.0.1", self._port, CONNECT_SECONDS, self, AnswerReader(), QUEUE_LIMIT)
         except OSError as error:
             for _, tell in self._take_waiting():
-                self._lose(tell, f"can't be reached: {error.strerror or error}")
+                self._lose(tell, f"can't be reached: {reason_of(error)}")
             return
         finally:
             self._connecting = None

@@ -27,15 +27,15 @@ def send() -> None:
       tidegate send uid 42 '{"type": "mail"}'
       date | tidegate send group room1 -
 
-    It ends with 0 when every gateway has taken the message, and with 1 when it could not be sent or nobody is online as
-    the uid or client that it is for.
+    A MESSAGE of - is what standard input brings. The command ends with 0 when every gateway has taken the message, and
+    with 1 when it could not be sent or nobody is online as the uid or client that it is for.
     """
 
 
 def push_options(command: F) -> F:
     """What all of them take."""
     for option in (
-        click.option("--binary", is_flag=True, help="Send it as a binary frame; standard input as it is."),
+        click.option("--binary", is_flag=True, help="Send it as a binary frame, and standard input as it is."),
         click.option(
             "--secret-key",
             help="The cluster's secret; better in TIDEGATE_SECRET_KEY, as others on this machine can see a command.",
@@ -54,7 +54,7 @@ def push_options(command: F) -> F:
 @send.command("all")
 @push_options
 def to_all(message: str, binary: bool, **cluster: Any) -> None:
-    """Send MESSAGE, or with - what standard input brings, to all clients."""
+    """Send MESSAGE to all clients."""
     content = read_message(message, binary)
     with pushing(cluster) as client:
         count = client.get_all_client_count()
@@ -66,7 +66,7 @@ def to_all(message: str, binary: bool, **cluster: Any) -> None:
 @click.argument("uid")
 @push_options
 def to_uid(uid: str, message: str, binary: bool, **cluster: Any) -> None:
-    """Send MESSAGE, or with - what standard input brings, to the clients of a UID."""
+    """Send MESSAGE to the clients of UID."""
     content = read_message(message, binary)
     with pushing(cluster) as client:
         count = len(client.get_client_id_by_uid(uid))
@@ -80,7 +80,7 @@ def to_uid(uid: str, message: str, binary: bool, **cluster: Any) -> None:
 @click.argument("group")
 @push_options
 def to_group(group: str, message: str, binary: bool, **cluster: Any) -> None:
-    """Send MESSAGE, or with - what standard input brings, to the members of a GROUP."""
+    """Send MESSAGE to the members of GROUP."""
     content = read_message(message, binary)
     with pushing(cluster) as client:
         count = client.get_client_count_by_group(group)
@@ -92,7 +92,7 @@ def to_group(group: str, message: str, binary: bool, **cluster: Any) -> None:
 @click.argument("client_id")
 @push_options
 def to_client(client_id: str, message: str, binary: bool, **cluster: Any) -> None:
-    """Send MESSAGE, or with - what standard input brings, to the client of a CLIENT_ID."""
+    """Send MESSAGE to one client."""
     content = read_message(message, binary)
     with pushing(cluster) as client:
         if not client.is_online(client_id):
