@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.client.support import Client, Driven
+from tidegate.client.blocking import GatewayClient
+from tidegate.net.loops import new_event_loop
+
+KINDS: dict[str, Callable[..., Any]] = {
+    "blocking": GatewayClient,
+    "asyncio": functools.partial(Driven, asyncio.SelectorEventLoop),
+    "uvloop": functools.partial(Driven, new_event_loop),
+}
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
+    """Makes clients of one kind, which are closed in the end."""
+    monkeypatch.delenv("TIDEGATE_CLUSTER", raising=False)
+    monkeypatch.delenv("TIDEGATE_SECRET_KEY", raising=False)
+    with ExitStack() as stack:
+
+        def make(*args: Any, **options: Any) -> Client:
+            return stack.enter_context(KINDS[request.param](*args, **options))
+
+        yield make
