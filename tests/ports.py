@@ -24,3 +24,11 @@ def free_port() -> int:
                 continue
             return port
     raise RuntimeError("no free port")
+
+
+def free_ports(count: int) -> int:
+    """The first of so many in a row."""
+    while True:
+        first = free_port()
+        if all(free_port() == first + number for number in range(1, count)):
+            return first

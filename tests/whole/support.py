@@ -1,0 +1,119 @@
+"""Whole clusters: an app with Register, gateways and workers, started by the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tests.net.support import Client, WebSocketClient
+from tests.ports import free_port, free_ports
+from tests.process.support import Foreground, Place, until
+
+APP = """
+import asyncio, json, os, random, time
+from tidegate import App, BusinessWorker, Gateway, Register
+
+CLUSTER = "127.0.0.1:{register}"
+business = BusinessWorker(count={workers}, cluster=CLUSTER, name="business")
+app = App(
+    Register(CLUSTER),
+    Gateway("websocket://127.0.0.1:0", name="web", count={count}, start_port={web}, cluster=CLUSTER),
+    Gateway("text://127.0.0.1:0", name="lines", count={count}, start_port={lines}, cluster=CLUSTER),
+    business,
+)
+"""
+
+ROOM = """
+@business.on_connect
+def greet(client):
+    client.send(f"hello {client.id} {os.getpid()}")
+"""
+
+
+class Cluster:
+    """An app of a cluster, and where its parts are."""
+
+    app: Foreground
+
+    def __init__(self, place: Place, code: str | None = None, *, count: int = 2, workers: int = 2) -> None:
+        self.place = place
+        self.register = free_port()
+        self.web, self.lines = free_ports(count), free_ports(count)
+        self._how = {"count": count, "workers": workers}
+        if code is not None:
+            self.write(code)
+            self.start()
+
+    def start(self) -> None:
+        self.app = self.place.start().ready()
+
+    def write(self, code: str) -> None:
+        """Change the app's code."""
+        app = APP.format(register=self.register, web=self.web, lines=self.lines, **self._how)
+        self.place.write(app + code)
+
+    @property
+    def address(self) -> str:
+        """As push clients are given it."""
+        return f"127.0.0.1:{self.register}"
+
+    def port(self, name: str) -> int:
+        """Where the clients of one of its gateways connect."""
+        return self.place.port(role=name)
+
+    def pids(self, name: str) -> list[int]:
+        """The processes of a member, by their index."""
+        rows = [row for row in self.place.processes() if row["role"].startswith(f"{name}#")]
+        return [row["pid"] for row in rows]
+
+    def is_whole(self) -> bool:
+        """Whether every process runs."""
+        return all(row["state"] == "running" for row in self.place.processes())
+
+    def until_whole(self) -> None:
+        until(self.is_whole)
+
+    def counters(self, name: str) -> dict[str, int]:
+        """What the processes of a member have counted besides what all count."""
+        total: dict[str, int] = {}
+        for row in self.place.processes():
+            if row["role"].startswith(f"{name}#"):
+                for key, value in (row.get("extra") or {}).items():
+                    total[key] = total.get(key, 0) + value
+        return total
+
+
+@contextlib.asynccontextmanager
+async def browsers(cluster: Cluster, count: int) -> AsyncIterator[list[WebSocketClient]]:
+    """Clients of the WebSocket gateway, closed at the end."""
+    port = await asyncio.to_thread(cluster.port, "web")
+    clients = [await WebSocketClient.open(port) for _ in range(count)]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.sock.close()
+
+
+@contextlib.asynccontextmanager
+async def terminals(cluster: Cluster, count: int) -> AsyncIterator[list[Client]]:
+    """Clients of the text gateway, closed at the end."""
+    port = await asyncio.to_thread(cluster.port, "lines")
+    clients = [await Client.connect(port) for _ in range(count)]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.sock.close()
+
+
+def in_time(work: Any, seconds: float = 30) -> Any:
+    """Run a test's coroutine."""
+
+    async def main() -> Any:
+        async with asyncio.timeout(seconds):
+            return await work
+
+    return asyncio.run(main())
