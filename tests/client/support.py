@@ -9,14 +9,13 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 from tidegate.client.asynchronous import AsyncGatewayClient
-from tidegate.client.blocking import GatewayClient
 from tidegate.wire import commands, php
-from tidegate.wire.packet import Packet, PacketReader, pack
+from tidegate.wire.packet import Packet, PacketReader
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 DEADLINE = 20
@@ -95,6 +94,11 @@ class Server:
                 sock.shutdown(socket.SHUT_RDWR)
         self._socks.clear()
 
+    def say(self, data: bytes) -> None:
+        """Send something that nobody has asked for."""
+        for sock in self._socks:
+            sock.sendall(data)
+
     @property
     def open(self) -> int:
         """How many connections are served."""
@@ -132,6 +136,7 @@ class ScriptedGateway(Server):
         by_connection: the same, for each connection.
         received: all bytes that came.
         reads: cleared while it does not read.
+        cuts: whether answers leave byte by byte.
     """
 
     def __init__(self, answer: Callable[[Packet], bytes | None] | None = None, port: int = 0) -> None:
@@ -140,6 +145,7 @@ class ScriptedGateway(Server):
         self.packets: list[Packet] = []
         self.by_connection: dict[int, list[Packet]] = {}
         self.received = bytearray()
+        self.cuts = False
         self.reads = threading.Event()
         self.reads.set()
 
@@ -174,7 +180,15 @@ class ScriptedGateway(Server):
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 if answer in (HANG_UP, RESET):
                     return
-                sock.sendall(answer or b"")
+                self._send(sock, answer or b"")
+
+    def _send(self, sock: socket.socket, answer: bytes) -> None:
+        if not self.cuts:
+            sock.sendall(answer)
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in answer:
+            sock.sendall(bytes([byte]))
 
 
 class ScriptedRegister(Server):
@@ -224,17 +238,6 @@ class Driven:
         self.close()
 
     def close(self) -> None:
-        with self.runner:
-            self.runner.run(self.client.aclose())
-
-
-def make_blocking(*args: Any, **options: Any) -> GatewayClient:
-    return GatewayClient(*args, **options)
-
-
-def number_packet(number: int) -> bytes:
-    return pack(commands.SEND_TO_ALL, body=str(number).encode())
-
-
-async def awaited(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
+        if not self.client._is_closed:
+            with self.runner:
+                self.runner.run(self.client.aclose())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from tidegate.client import failures, forks
 from tidegate.client.api import PushAPI
 from tidegate.client.call import Call, Packets
-from tidegate.client.connection import Connection
 from tidegate.client.exchange import Transfer, exchange
 from tidegate.client.known import KnownGateways
 from tidegate.client.ledger import PROBE
@@ -135,8 +134,8 @@ class GatewayClient(PushAPI):
         """Send to all gateways; what failed says so itself."""
         by_address = grouped(packets)
         store, options = kept.store, self._options
+        refusals = self._refusals(kept, by_address)
         connections = [store.connection(address) for address in by_address]
-        refusals = self._refusals(kept, connections)
         transfers = [Transfer(each, by_address[each.address], is_query, options) for each in connections]
         locked = lock(connections, options.timeout)
         try:
@@ -153,21 +152,20 @@ class GatewayClient(PushAPI):
                 store.drop(transfer.connection)
         return transfers
 
-    def _refusals(self, kept: Kept, connections: Sequence[Connection]) -> dict[str, ClusterError]:
+    def _refusals(self, kept: Kept, addresses: Iterable[str]) -> dict[str, ClusterError]:
         """The gateways that are not to see the secret: client ids come from anywhere, Register knows who belongs."""
         if not self._options.secret_key:
             return {}
-        strangers = [
-            each.address for each in connections if each.sock is None and each.address not in kept.known.last.all
-        ]
+        known = kept.known.last.all
+        strangers = [each for each in addresses if each not in known and not kept.store.has_open(each)]
         if not strangers:
             return {}
         kept.known.doubt()
         try:
-            addresses, _ = self._addresses(kept)
+            found, _ = self._addresses(kept)
         except ClusterError as error:
             return dict.fromkeys(strangers, error)
-        return {address: failures.stranger(address) for address in strangers if address not in addresses.all}
+        return {address: failures.stranger(address) for address in strangers if address not in found.all}
 
     def _addresses(self, kept: Kept) -> tuple[Addresses, bool]:
         """The gateways there are, and whether Register was asked for them now."""

@@ -18,6 +18,7 @@ DRAIN_LIMIT = 1024 * 1024
 """Unsent bytes over which those who send wait."""
 MAX_UNSENT = 64 * 1024 * 1024
 """Unsent bytes over which nothing more is taken."""
+UNASKED = "more than it was asked for"
 
 
 class Post:
@@ -138,19 +139,26 @@ class Pipeline(asyncio.Protocol):
         self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        for answer in self._reader.feed(data):
-            if not self._waiting:
-                self.fail(failures.out_of_step(self.address, "what nobody had asked for"))
-                return
-            post = self._waiting[0]
+        answered: list[Post] = []
+        reader, waiting = self._reader, self._waiting
+        error: object = None
+        for answer in reader.feed(data):
+            if not waiting:
+                error = UNASKED
+                break
+            post = waiting[0]
             post.answers.append(answer)
             if len(post.answers) == post.expected:
-                self._waiting.popleft()
+                answered.append(waiting.popleft())
+        if not waiting and not reader.is_between_answers:
+            error = UNASKED
+        error = reader.error or error
+        if error is None:
+            for post in answered:
                 post.finish()
-        if self._reader.error is not None:
-            self.fail(failures.out_of_step(self.address, self._reader.error))
-        elif not self._waiting and not self._reader.is_between_answers:
-            self.fail(failures.out_of_step(self.address, "what nobody had asked for"))
+            return
+        waiting.extendleft(reversed(answered))  # out of step, so that these answers are not to be trusted either
+        self.fail(failures.out_of_step(self.address, error))
 
     def connection_lost(self, error: Exception | None) -> None:
         if isinstance(error, OSError):

@@ -77,6 +77,11 @@ class ConnectionStore:
             self._all[connection] = None
         return connection
 
+    def has_open(self, address: str) -> bool:
+        """Whether the calling thread has one to this gateway that was opened."""
+        connection = self.lease.connections.get(address)
+        return connection is not None and connection.sock is not None
+
     def drop(self, connection: Connection) -> None:
         """The calling thread's is closed for good."""
         self.lease.connections.pop(connection.address, None)
