@@ -55,10 +55,11 @@ class Browser:
         self.close_code: int | None = None
 
     @classmethod
-    async def connect(cls, port: int, *first_messages: str) -> Browser:
+    async def connect(cls, port: int, *first_messages: str, cookie: str | None = None) -> Browser:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         frames = b"".join(client_frame(0x81, message.encode()) for message in first_messages)
-        writer.write(upgrade_request() + frames)
+        headers = () if cookie is None else (f"Cookie: {cookie}",)
+        writer.write(upgrade_request("/", *headers) + frames)
         response = await reader.readuntil(b"\r\n\r\n")
         assert response.startswith(b"HTTP/1.1 101 "), response
         return cls(reader, writer)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import inspect
+import json
 import os
 import re
 import signal
@@ -11,12 +14,17 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.clients import Backend, Browser
-from tests.ports import free_port
+from tests.ports import free_port, free_ports
+from tidegate import cli
+from tidegate.client.api import PushAPI
 from tidegate.net import loops
+from tidegate.process.settings import BusinessSettings, GatewaySettings, RegisterSettings, WorkerSettings
+from tidegate.wire import commands
 
 ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -92,7 +100,7 @@ def test_the_example_pushes_as_the_tutorial_says(tmp_path: Path, run_folder: Pat
         run(test)
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [path for path in DOCS if path.name != "push.md"], ids=lambda path: path.name)
 def test_the_docs_code_runs(path: Path) -> None:
     names: dict[str, object] = {"push_to_everybody": None, "secret": "s", "uid": "u", "utype": 0, "__name__": "docs"}
     for code in blocks(path, "python"):
@@ -101,9 +109,134 @@ def test_the_docs_code_runs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_what_the_docs_show_of_others_is_python_at_least(path: Path) -> None:
+    for code in blocks(path, "py"):
+        compile(code, path.name, "exec")
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
-    for link in re.findall(r"\]\(([^)#]+)", path.read_text()):
-        assert (path.parent / link).exists(), link
+    for link, heading in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", path.read_text()):
+        target = path.parent / link if link else path
+        assert target.exists(), link
+        assert not heading or heading in headings(target), f"{link}#{heading}"
+
+
+def headings(path: Path) -> list[str]:
+    """As links name them."""
+    found = re.findall(r"^#+ (.*)$", path.read_text(), re.M)
+    return [re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in found]
+
+
+def test_the_clusters_app_is_a_chat_and_the_code_about_pushing_pushes_through_it(
+    tmp_path: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, register = free_port(), free_port()
+    monkeypatch.setenv("TIDEGATE_CLUSTER", f"127.0.0.1:{register}")
+    monkeypatch.setenv("TIDEGATE_START_PORT", str(free_ports(2)))
+    app, *_ = blocks(ROOT / "docs" / "cluster.md", "python")
+    (tmp_path / "app.py").write_text(app.replace("1236", str(register)).replace("7272", str(port)))
+    push = [code.replace("1236", str(register)) for code in blocks(ROOT / "docs" / "push.md", "python")]
+
+    def run_them(client_id: str) -> None:
+        names: dict[str, Any] = {"__name__": "docs"}
+        exec(compile(push[0].partition("\n\ngateway.send")[0], "push.md", "exec"), names)
+        names["gateway"].bind_uid(client_id, 42)
+        for code in push:
+            exec(compile(code, "push.md", "exec"), names)
+        names["push_if_possible"](42, "possible")
+        names["gateway"].close()
+
+    async def test() -> None:
+        guests = [await Browser.connect(port) for _ in range(2)]
+        ids = [(await guest.receive() or "").removeprefix("you are ") for guest in guests]
+        guests[0].send("hello")
+        assert await guests[1].receive() == f"{ids[0]}: hello"
+        await asyncio.to_thread(run_them, ids[0])
+        messages = iter(guests[0].receive, None)
+        said = ['{"type": "mail", "unread": 3}', "hello", "we close in five minutes", "possible"]
+        assert [await next(messages) for _ in said] == said
+        for guest in guests:
+            await guest.close()
+
+    with running([sys.executable, "-m", "tidegate", "start", "app.py"], tmp_path, run_folder):
+        run(test)
+
+
+def test_the_business_workers_code_serves(tmp_path: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port, register = free_port(), free_port()
+    monkeypatch.setenv("TIDEGATE_CLUSTER", f"127.0.0.1:{register}")
+    monkeypatch.setenv("TIDEGATE_START_PORT", str(free_ports(2)))
+    code = "\n".join(["sessions = {'abc': 'kim'}", *blocks(ROOT / "docs" / "business.md", "python")])
+    code = code.replace("1236", str(register)).replace("7272", str(port)).replace("every(60", "every(0.5")
+    (tmp_path / "app.py").write_text(code)
+
+    async def test() -> None:
+        stranger = await Browser.connect(port)
+        assert "client_id" in (await stranger.receive() or "")
+        while await stranger.receive() is not None:  # without a cookie it is nobody's
+            pass
+        await stranger.close()
+        kim = await Browser.connect(port, cookie="sessionid=abc")
+        assert "client_id" in (await kim.receive() or "")
+        kim.send("hi")
+        said = {await kim.receive() for _ in range(3)}
+        assert said >= {'{"type": "online", "count": 1}', "1 are here"}
+        await kim.close()
+
+    with running([sys.executable, "-m", "tidegate", "start", "app.py"], tmp_path, run_folder):
+        run(test)
+
+
+METHODS = {name: fn for name, fn in vars(PushAPI).items() if callable(fn) and not name.startswith("_")}
+
+
+def test_every_method_is_in_the_table_as_it_is_called() -> None:
+    shown = dict(re.findall(r"`(\w+)\(([^`]*)\)`", (ROOT / "docs" / "push.md").read_text()))
+    assert shown.keys() >= METHODS.keys()
+    for name, fn in METHODS.items():
+        parameters = inspect.signature(fn).parameters.values()
+        asked = [
+            parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default}"
+            for parameter in parameters
+        ][1:]
+        assert shown[name].replace("*, ", "") == ", ".join(asked)
+
+
+def test_every_name_of_the_original_has_its_counterpart_on_the_page_about_moving() -> None:
+    text = (ROOT / "docs" / "moving-from-php.md").read_text()
+    calls = {
+        step["call"] for step in json.loads((ROOT / "tests" / "vectors" / "gateway_client.json").read_text())["steps"]
+    }
+    for name in (*calls, *METHODS):
+        assert re.search(rf"`{name}[`(]", text), name
+
+
+@pytest.mark.parametrize(
+    ("page", "settings"),
+    [("settings", WorkerSettings), ("settings", RegisterSettings), ("gateway", GatewaySettings),
+     ("business", BusinessSettings)],
+)  # fmt: skip
+def test_every_setting_is_on_its_page(page: str, settings: type[Any]) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    for field in dataclasses.fields(settings):
+        assert re.search(rf"[`\s]{field.name}[`,\s]", text), field.name
+
+
+def test_every_command_of_the_protocols_extensions_is_described() -> None:
+    text = (ROOT / "docs" / "protocol-extensions.md").read_text()
+    numbers = [value for name in commands.__all__ if isinstance(value := getattr(commands, name), int) and value >= 210]
+    for name in commands.__all__:
+        value = getattr(commands, name)
+        if isinstance(value, int) and value >= 210:
+            assert f"| {value} {name} |" in text
+    assert f"New commands begin at {max(numbers) + 1}." in text
+
+
+def test_every_command_of_the_command_line_is_described() -> None:
+    text = (ROOT / "docs" / "commands.md").read_text()
+    for name in cli.main.commands:
+        assert f"`tidegate {name}" in text, name
 
 
 def test_the_docs_protocol_works_in_any_split() -> None:

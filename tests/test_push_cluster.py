@@ -16,21 +16,13 @@ from typing import Any
 import pytest
 
 from tests.clients import Backend, Browser
-from tests.ports import free_port
+from tests.ports import free_port, free_ports
 from tests.process.support import Foreground, Place, until
 from tidegate.client.blocking import GatewayClient
 from tidegate.errors import ClusterError
 from tidegate.net import loops
 from tidegate.push_cluster import cluster_uid
 from tidegate.push_server import Login, make_token, push_server
-
-
-def free_ports(count: int) -> int:
-    """The first of so many free ports in a row."""
-    while True:
-        found = [free_port() for _ in range(count)]
-        if found == list(range(found[0], found[0] + count)):
-            return found[0]
 
 
 class Server:
