@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from tidegate.gateway import php_json
 from tidegate.gateway.connection import GatewayConnection
-from tidegate.gateway.parameters import CommandError, keys, names, read_json, values
+from tidegate.gateway.parameters import CommandError, check_name, keys, names, read_json, read_object, values
 from tidegate.gateway.selection import select
 from tidegate.gateway.tables import Tables
 from tidegate.net.fanout import fan_out, fan_out_frame
@@ -28,12 +28,14 @@ class Commander:
     """What can be done with the clients of one gateway process.
 
     Args:
-        clients: the open connections by id.
+        tables: of these clients.
+        max_session: bytes; a session stands in each of its client's events, beside what these carry.
     """
 
-    def __init__(self, tables: Tables[GatewayConnection]) -> None:
+    def __init__(self, tables: Tables[GatewayConnection], max_session: int) -> None:
         self._tables = tables
-        self._clients = tables.clients
+        self._find = tables.find
+        self._max_session = max_session
         self._handlers: dict[int, Handler] = {
             commands.SEND_TO_ONE: self._send_to_one,
             commands.SEND_TO_ALL: self._send_to_all,
@@ -83,7 +85,7 @@ class Commander:
     # Sending
 
     def _send_to_one(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is None:
             return
         if flags & RAW:
@@ -92,16 +94,17 @@ class Commander:
             client.send(_message(flags, body))
 
     def _send_to_all(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        clients = self._clients
-        members: Iterable[GatewayConnection] = clients.values()
-        if ext:
-            what = read_json(ext)
-            if not isinstance(what, dict):
-                raise CommandError("SEND_TO_ALL with ext data that is no object")
-            if (listed := what.get("connections")) is not None:
-                members = [clients[id] for id in dict.fromkeys(values(listed)) if id in clients]
-            if excluded := keys(what.get("exclude")):
-                members = [client for client in members if client.id not in excluded]
+        if not ext:
+            self._send(self._tables.all(), flags, body)
+            return
+        what = read_object(ext)
+        if (listed := what.get("connections")) is not None:
+            found = map(self._find, dict.fromkeys(values(listed)))
+            members: Iterable[GatewayConnection] = [client for client in found if client is not None]
+        else:
+            members = self._tables.all()
+        if excluded := keys(what.get("exclude")):
+            members = [client for client in members if client.id not in excluded]
         self._send(members, flags, body)
 
     def _send_to_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
@@ -111,9 +114,7 @@ class Commander:
         return php.dumps(self._send(self._tables.of_uids(names(read_json(ext))), flags, body))
 
     def _send_to_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        what = read_json(ext)
-        if not isinstance(what, dict):
-            raise CommandError("SEND_TO_GROUP with ext data that is no object")
+        what = read_object(ext)
         group: Any = self._tables.of_groups(names(what.get("group")))
         if excluded := keys(what.get("exclude")):
             self._send((client for id, client in group.items() if id not in excluded), flags, body)
@@ -128,42 +129,49 @@ class Commander:
     # Closing
 
     def _kick(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is None:
             return
         if not flags & SCALAR and body == NOTHING:
             client.close()
         else:
-            client.close(_message(flags & ~RAW, body))
+            client.close(_message(flags, body))
+        self._tables.depart(client)
 
     def _destroy(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is not None:
             client.destroy()
+            self._tables.depart(client)
 
     # Sessions
 
     def _set_session(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is not None:
-            client.session = ext
+            self._store(client, ext)
 
     def _update_session(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is not None:
-            client.session = session.merge(client.session, ext)
+            self._store(client, session.merge(client.session, ext))
 
     def _patch_session(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is not None:
-            client.session = session.patch(client.session, ext, body)
+            self._store(client, session.patch(client.session, ext, body))
+
+    def _store(self, client: GatewayConnection, stored: bytes) -> None:
+        if len(stored) > self._max_session:
+            raise CommandError(f"a session of {len(stored)} bytes, over the {self._max_session} that it may have")
+        client.session = stored
 
     def _get_session(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
-        client = self._clients.get(number)
+        client = self._find(number)
         return NOTHING if client is None else client.session or EMPTY
 
     def _get_all_sessions(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
-        return _sessions(self._clients.values())
+        return _sessions(self._tables.all())
 
     def _get_group_sessions(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
         members: Any = self._tables.groups.get(ext, {})
@@ -172,17 +180,17 @@ class Commander:
     # Uids
 
     def _bind_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is not None and ext:
-            self._tables.bind(client, ext)
+            self._tables.bind(client, check_name(ext))
 
     def _unbind_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is not None:
             self._tables.unbind(client)
 
     def _is_online(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
-        return php.dumps(int(number in self._clients))
+        return php.dumps(int(self._find(number) is not None))
 
     def _get_ids_of_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
         return php.dumps(list(self._tables.uids.get(ext, ())))
@@ -194,12 +202,12 @@ class Commander:
     # Groups
 
     def _join_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is not None and ext:
-            self._tables.join(client, ext)
+            self._tables.join(client, check_name(ext))
 
     def _leave_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._clients.get(number)
+        client = self._find(number)
         if client is not None and ext:
             self._tables.leave(client, ext)
 
@@ -208,7 +216,7 @@ class Commander:
             self._tables.ungroup(ext)
 
     def _count_group(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
-        return php.dumps(len(self._tables.groups.get(ext, ())) if ext else len(self._clients))
+        return php.dumps(len(self._tables.groups.get(ext, ())) if ext else len(self._tables))
 
     def _count_groups(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
         groups = self._tables.groups

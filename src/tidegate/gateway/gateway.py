@@ -17,10 +17,11 @@ from tidegate.cluster.announcement import Announcement
 from tidegate.cluster.place import parse_cluster
 from tidegate.errors import AddressError, ConfigurationError
 from tidegate.gateway.connection import GatewayConnection
+from tidegate.gateway.event import Place
 from tidegate.gateway.heartbeat import Heartbeat
 from tidegate.gateway.inner import InnerPort
 from tidegate.gateway.request import request_body
-from tidegate.gateway.router import Choice, Place, Router
+from tidegate.gateway.router import Choice, Router
 from tidegate.gateway.tables import Tables
 from tidegate.net.address import Address, parse_address
 from tidegate.net.sockets import bind
@@ -28,6 +29,7 @@ from tidegate.net.tls import TLS
 from tidegate.process.member import Member, Stop
 from tidegate.process.server import Plan, Server, default_name
 from tidegate.process.settings import GatewaySettings, resolve
+from tidegate.protocols import WebSocket
 from tidegate.wire.client_id import pack_ip
 from tidegate.wire.commands import ON_CLOSE, ON_CONNECT, ON_WEBSOCKET_CONNECT
 
@@ -189,9 +191,15 @@ class Gateway(Server[GatewaySettings]):
         lan_ip = resolve_lan_ip(self.name, settings.lan_ip)
         port = settings.start_port + self.id
         registers = parse_cluster(settings.cluster)
-        self._warn_if_open(settings, lan_ip)
         place = Place(pack_ip(lan_ip), port, self.address.port)
-        self.router = Router(place, settings.router, settings.worker_wait_seconds, settings.worker_wait_limit)
+        self.router = Router(
+            place,
+            settings.router,
+            wait_seconds=settings.worker_wait_seconds,
+            wait_limit=settings.worker_wait_limit,
+            send_limit=settings.send_to_worker_limit,
+            max_packet_size=settings.max_packet_size,
+        )
         self._tables = Tables(cast("Mapping[int, GatewayConnection]", self._endpoint.connections))
         self._inner = InnerPort(
             self.name,
@@ -202,12 +210,13 @@ class Gateway(Server[GatewaySettings]):
             send_limit=settings.send_to_worker_limit,
             pings=lan_ip != "127.0.0.1",
         )
-        self._inner.open(bind_inner(self.name, settings.inner_listen, lan_ip, port))
+        sockets = bind_inner(self.name, settings.inner_listen, lan_ip, port)
+        self._inner.open(sockets)
+        self._warn_if_open(settings, sockets)
         interval = self._ping_interval(settings)
         if interval:
-            self._heartbeat = Heartbeat(
-                self._tables.clients.values, interval, settings.ping_not_response_limit, settings.ping_data
-            )
+            limit = settings.ping_not_response_limit
+            self._heartbeat = Heartbeat(self._tables.clients.values, interval, limit, self._ping_data(settings))
         self._endpoint.reactor.sweepers.append(self.router.sweep)
         self._announcement = Announcement(registers, f"{lan_ip}:{port}", settings.secret_key)
         self._announcement.start()
@@ -217,18 +226,32 @@ class Gateway(Server[GatewaySettings]):
         """Where there is nothing to ask with, nobody is asked, nor closed, unless it is asked for."""
         if settings.ping_interval is not None:
             return settings.ping_interval
-        is_websocket = self.address is not None and self.address.scheme == "websocket"
-        return DEFAULT_PING_INTERVAL if is_websocket or settings.ping_data else 0.0
+        return DEFAULT_PING_INTERVAL if self._speaks_websocket or settings.ping_data else 0.0
 
-    def _warn_if_open(self, settings: GatewaySettings, lan_ip: str) -> None:
-        where = settings.inner_listen or lan_ip
-        if not settings.secret_key and not ipaddress.ip_address(where).is_loopback:
-            logger.warning(
-                "%s: NO SECRET: whoever reaches the inner port on %s can push to everybody and read every session. "
-                "Set secret_key=, or TIDEGATE_SECRET_KEY, to the same text in the whole cluster",
-                self.name,
-                where,
-            )
+    def _ping_data(self, settings: GatewaySettings) -> str | bytes | None:
+        """What clients are asked with; nothing at all where they have no pings: then they have to speak."""
+        return "" if settings.ping_data is None and not self._speaks_websocket else settings.ping_data
+
+    @property
+    def _speaks_websocket(self) -> bool:
+        protocol = self._protocol
+        if protocol is not None:
+            return isinstance(protocol, type) and issubclass(protocol, WebSocket)
+        return self.address is not None and self.address.scheme == "websocket"
+
+    def _warn_if_open(self, settings: GatewaySettings, sockets: Sequence[socket.socket]) -> None:
+        if settings.secret_key:
+            return
+        for sock in sockets:
+            host, port = sock.getsockname()[:2]
+            if not ipaddress.ip_address(host).is_loopback:
+                logger.warning(
+                    "%s: NO SECRET: whoever reaches the inner port %s:%d can push to everybody and read every session. "
+                    "Set secret_key=, or TIDEGATE_SECRET_KEY, to the same text in the whole cluster",
+                    self.name,
+                    host,
+                    port,
+                )
 
     # Clients
 
@@ -338,4 +361,5 @@ def bind_inner(name: str, inner_listen: str | None, lan_ip: str, port: int) -> l
     try:
         return bind(Address("tcp", host, port))
     except AddressError as error:
-        raise AddressError(f"gateway {name!r}, inner port: {error}") from error
+        where = "lan_ip" if inner_listen is None else "inner_listen"
+        raise AddressError(f"gateway {name!r}, inner port, of {where}= and start_port=: {error}") from error

@@ -25,7 +25,7 @@ from tidegate.net.reactor import Reactor
 from tidegate.net.stats import Stats
 from tidegate.net.throttle import Throttle
 from tidegate.wire import commands
-from tidegate.wire.packet import Packet, PacketReader, pack
+from tidegate.wire.packet import HEADER_SIZE, Packet, PacketReader, pack
 from tidegate.wire.progress import unpack_numbers, unpack_progress, unpack_released
 
 __all__ = ["InnerPort"]
@@ -36,9 +36,13 @@ CONNECT_SECONDS = 10
 """Until a connection must have sent its first packet."""
 PING_SECONDS = 25
 CAPABILITIES = json.dumps({"tidegate": 1}, separators=(",", ":")).encode()
+MORE = b"more"
+"""The ext data of an answer to QUERY that is continued in the next packet of its number, being too long for one."""
 ANSWER_SIZE = struct.Struct("!I")
 ANSWERS_LIMIT = 64 * 1024 * 1024
-"""Bytes of answers that a push client may leave unread."""
+"""Bytes that may wait for somebody who goes on asking and reads no answers."""
+MAX_KEY = 256
+"""Characters of a worker_key."""
 
 
 class InnerLink(Link):
@@ -58,6 +62,12 @@ class InnerLink(Link):
         self.is_known = False
         self.worker: Peer | None = None
 
+    def __str__(self) -> str:
+        if self.worker is not None:
+            return f"worker {self.worker.key}"
+        ip, port = self.peer
+        return f"{ip}:{port}"
+
 
 class InnerPort:
     """One gateway process's.
@@ -66,8 +76,13 @@ class InnerPort:
         name: for logs.
         secret_key: that every connection must show; an empty one too.
         max_packet_size: bytes.
-        send_limit: bytes that may wait for a worker before its clients are read from no more.
+        send_limit: bytes that may wait for a worker before its clients are read from no more, and for anybody before
+            no more questions of its are read.
         pings: whether workers are on other machines, so that connections must not be silent.
+
+    Attributes:
+        bad_commands: that could not be carried out.
+        refused: connections whose first packet was wrong, or did not come.
     """
 
     def __init__(
@@ -89,14 +104,14 @@ class InnerPort:
         self.refused = 0
         self._router = router
         self._tables = tables
-        self._commander = Commander(tables)
+        self._commander = Commander(tables, max_packet_size // 2)
         self._secret = secret_key.encode()
         self._max_packet_size = max_packet_size
         self._send_limit = send_limit
         self._links: set[InnerLink] = set()
         self._empty = asyncio.Event()  # once it is closing and the last link is gone
         self._listener: Listener | None = None
-        self._next_ping = PING_SECONDS if pings else 0
+        self._next_ping = self.reactor.tick + PING_SECONDS if pings else 0
         self.reactor.sweepers.append(self._sweep)
 
     def open(self, sockets: Sequence[socket.socket]) -> None:
@@ -120,6 +135,16 @@ class InnerPort:
             self.reactor.sweepers.remove(self._sweep)
             self.reactor.release()
 
+    @property
+    def workers(self) -> int:
+        """Workers that are here."""
+        return sum(link.worker is not None for link in self._links)
+
+    @property
+    def push_clients(self) -> int:
+        """Connections of push clients."""
+        return len(self._links) - self.workers
+
     # Connections
 
     def make_connection(self, sock: socket.socket | None) -> InnerLink:
@@ -129,39 +154,47 @@ class InnerPort:
 
     def link_received(self, link: InnerLink, packets: list[Packet]) -> None:
         for packet in packets:
-            command = packet[0]
             try:
-                if not link.is_known or command in (commands.WORKER_CONNECT, commands.GATEWAY_CLIENT_CONNECT):
+                if link.is_known and packet[0] not in GREETINGS:
+                    self._carry_out(link, packet)
+                else:
                     self._greet(link, packet)
-                elif link.worker is not None and command in self.EXTENSIONS:
-                    self.EXTENSIONS[command](self, link, link.worker, packet)
-                elif command != commands.PING:
-                    answer = self._commander.carry_out(packet)
-                    if answer is not None:
-                        self._answer(link, answer)
             except ProtocolError as error:
-                self.refused += 1
-                self.throttle.log(
-                    logging.WARNING, "%s: connection from %s refused: %s", self.name, _name(link), error.reason
-                )
-                link.destroy()
-                return
+                self._refuse(link, error.reason)
             except ValueError as error:
                 self.bad_commands += 1
                 self.throttle.log(
-                    logging.WARNING, "%s: command %d from %s dropped: %s", self.name, command, _name(link), error
+                    logging.WARNING, "%s: command %d from %s dropped: %s", self.name, packet[0], link, error
                 )
             except Exception:
                 self.bad_commands += 1
-                logger.exception("%s: command %d from %s failed", self.name, command, _name(link))
+                logger.exception("%s: command %d from %s failed", self.name, packet[0], link)
             if link.closing or link.is_closed:
                 return
 
+    def _carry_out(self, link: InnerLink, packet: Packet) -> None:
+        command, peer = packet[0], link.worker
+        if peer is not None and peer.is_tidegate and command in self.EXTENSIONS:
+            self.EXTENSIONS[command](self, link, peer, packet)
+        elif command != commands.PING:
+            answer = self._commander.carry_out(packet)
+            if answer is not None:
+                self._answer(link, ANSWER_SIZE.pack(len(answer)) + answer)
+
+    def _answer(self, link: InnerLink, *pieces: bytes) -> None:
+        if link.queued_bytes > ANSWERS_LIMIT:
+            self.throttle.log(logging.WARNING, "%s: %s asks and reads no answers, it is closed", self.name, link)
+            link.destroy()
+            return
+        for piece in pieces:
+            link.send(piece)
+        if link.is_full:
+            link.pause_reading()  # it is to ask for no more until it has read these
+
     def link_drained(self, link: InnerLink) -> None:
+        link.resume_reading()
         if link.worker is not None:
-            self._router.drained(link.worker)
-        else:
-            link.resume_reading()
+            self._router.link_drained(link.worker)
 
     def link_lost(self, link: InnerLink, error: Exception | None) -> None:
         self._links.discard(link)
@@ -169,7 +202,7 @@ class InnerPort:
             self._empty.set()
         if isinstance(error, ProtocolError):
             self.stats.protocol_errors += 1
-            self.throttle.log(logging.WARNING, "%s: %s closed: %s", self.name, _name(link), error.reason)
+            self.throttle.log(logging.WARNING, "%s: %s closed: %s", self.name, link, error.reason)
         peer = link.worker
         if peer is not None and peer.link is link:
             logger.info("%s: worker %s is gone", self.name, peer.key)
@@ -182,25 +215,21 @@ class InnerPort:
 
         Raises:
             ProtocolError: nobody who may come in.
+            ValueError: a push client without a greeting, whose command can't be carried out.
         """
-        command, body = packet[0], packet[4]
-        if command == commands.WORKER_CONNECT:
-            says = self._read_greeting(body)
-            if link.worker is not None:
-                raise ProtocolError("a second WORKER_CONNECT")
-            self._greet_worker(link, says)
-        elif command == commands.GATEWAY_CLIENT_CONNECT:
-            self._read_greeting(body)
-            if link.worker is not None:
-                raise ProtocolError("a worker that would be a push client")
-        elif self._secret:
-            raise ProtocolError(f"its first packet, command {command}, shows no secret_key")
-        elif command != commands.PING:
+        command = packet[0]
+        if command not in GREETINGS:
+            if self._secret:
+                raise ProtocolError(f"its first packet, command {command}, shows no secret_key")
             link.is_known = True
-            answer = self._commander.carry_out(packet)
-            if answer is not None:
-                self._answer(link, answer)
+            self._carry_out(link, packet)
+            return
+        says = self._read_greeting(packet[4])
+        if link.worker is not None:
+            raise ProtocolError("a worker that would be somebody else")
         link.is_known = True
+        if command == commands.WORKER_CONNECT:
+            self._greet_worker(link, says)
 
     def _read_greeting(self, body: bytes) -> dict[str, Any]:
         try:
@@ -210,15 +239,15 @@ class InnerPort:
         if not isinstance(says, dict):
             raise ProtocolError("its greeting is no JSON object")
         secret = says.get("secret_key")
-        given = secret.encode(errors="replace") if isinstance(secret, str) else None
+        given = secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else None
         if given is None or not hmac.compare_digest(given, self._secret):
             raise ProtocolError("a wrong secret_key")
         return says
 
     def _greet_worker(self, link: InnerLink, says: dict[str, Any]) -> None:
         key = says.get("worker_key")
-        if not isinstance(key, str) or not 0 < len(key) <= 256:
-            raise ProtocolError("a worker without a worker_key")
+        if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY:
+            raise ProtocolError(f"a worker without a worker_key of 1 to {MAX_KEY} characters")
         is_tidegate = says.get("tidegate") == 1
         wanted = None
         if is_tidegate:
@@ -229,17 +258,15 @@ class InnerPort:
         logger.info("%s: worker %s is here", self.name, link.worker.key)
         if replaced is not None:
             cast("InnerLink", replaced).worker = None
-            replaced.close()
+            if is_tidegate:
+                replaced.destroy()  # what was queued there has gone to others
+            else:
+                replaced.close()
 
-    # Answers
-
-    def _answer(self, link: InnerLink, answer: bytes) -> None:
-        link.send(ANSWER_SIZE.pack(len(answer)) + answer)
-        if link.worker is None and link.is_full:
-            link.pause_reading()  # it reads no answers: it is to ask for no more of them
-            if link.queued_bytes > ANSWERS_LIMIT:
-                self.throttle.log(logging.WARNING, "%s: %s reads no answers, it is closed", self.name, _name(link))
-                link.destroy()
+    def _refuse(self, link: InnerLink, reason: str) -> None:
+        self.refused += 1
+        self.throttle.log(logging.WARNING, "%s: connection from %s refused: %s", self.name, link, reason)
+        link.destroy()
 
     # What only workers that are Tidegate's send
 
@@ -250,16 +277,27 @@ class InnerPort:
             raise CommandError("a QUERY that holds none")
         answer = self._commander.carry_out(inner[0])
         assert answer is not None
-        link.send(pack(commands.QUERY, packet[1], body=answer))
+        size = self._max_packet_size - HEADER_SIZE - len(MORE)
+        parts = [answer[at : at + size] for at in range(0, len(answer), size)]
+        last = parts.pop()
+        number = packet[1]
+        self._answer(
+            link,
+            *(pack(commands.QUERY, number, MORE, part) for part in parts),
+            pack(commands.QUERY, number, body=last),
+        )
 
     def _progress(self, link: InnerLink, peer: Peer, packet: Packet) -> None:  # noqa: ARG002
         peer.window.progress(*unpack_progress(packet[4]), unpack_numbers(packet[3]))
+        self._router.progressed(peer)
 
     def _drain(self, link: InnerLink, peer: Peer, packet: Packet) -> None:  # noqa: ARG002
         self._router.drain(peer)
         link.send(pack(commands.DRAIN))
 
     def _release(self, link: InnerLink, peer: Peer, packet: Packet) -> None:  # noqa: ARG002
+        if not peer.is_draining:
+            raise CommandError("RELEASE from a worker that does not drain")
         self._router.release_clients(peer, unpack_released(packet[4]), self._tables.clients)
 
     EXTENSIONS = {  # noqa: RUF012 - nobody changes it
@@ -276,27 +314,12 @@ class InnerPort:
         tick = self.reactor.tick
         for link in tuple(self._links):
             if not link.is_known and tick - link.since > CONNECT_SECONDS:
-                self.refused += 1
-                link.destroy()
+                self._refuse(link, f"no first packet in {CONNECT_SECONDS} s")
         if self._next_ping and tick >= self._next_ping:
             self._next_ping = tick + PING_SECONDS
             for link in self._links:
                 if link.worker is not None:
                     link.send(pack(commands.PING))
 
-    @property
-    def workers(self) -> int:
-        """Workers that are here."""
-        return sum(link.worker is not None for link in self._links)
 
-    @property
-    def push_clients(self) -> int:
-        """Connections of push clients."""
-        return len(self._links) - self.workers
-
-
-def _name(link: InnerLink) -> str:
-    if link.worker is not None:
-        return f"worker {link.worker.key}"
-    ip, port = link.peer
-    return f"{ip}:{port}"
+GREETINGS = frozenset((commands.WORKER_CONNECT, commands.GATEWAY_CLIENT_CONNECT))

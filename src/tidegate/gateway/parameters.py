@@ -9,7 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["CommandError", "keys", "names", "read_json", "values"]
+__all__ = ["MAX_NAME_SIZE", "CommandError", "check_name", "keys", "names", "read_json", "read_object", "values"]
+
+MAX_NAME_SIZE = 64 * 1024
+"""Bytes of a uid or a group. No table is bounded by how many there are, since each stands for what a worker asked for;
+names are, so that what one costs is known."""
 
 
 class CommandError(ValueError):
@@ -23,9 +27,39 @@ def read_json(ext: bytes) -> Any:
         CommandError: it is no JSON.
     """
     try:
-        return json.loads(ext)
+        return json.loads(ext, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise CommandError("ext data that is no JSON") from None
+
+
+def _no_number(text: str) -> None:
+    """NaN and Infinity, which Python would read, are no JSON."""
+    raise ValueError(text)
+
+
+def read_object(ext: bytes) -> dict[str, Any]:
+    """Read ext data that is an object; PHP writes an empty one as a list.
+
+    Raises:
+        CommandError: it is none.
+    """
+    what = read_json(ext)
+    if isinstance(what, dict):
+        return what
+    if what == []:
+        return {}
+    raise CommandError("ext data that is no object")
+
+
+def check_name(name: bytes) -> bytes:
+    """Give a uid or a group that is to be kept.
+
+    Raises:
+        CommandError: it is too long.
+    """
+    if len(name) > MAX_NAME_SIZE:
+        raise CommandError(f"a name of {len(name)} bytes, over the {MAX_NAME_SIZE} that it may have")
+    return name
 
 
 def names(value: Any) -> list[bytes]:

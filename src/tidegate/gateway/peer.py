@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,28 +11,35 @@ from tidegate.wire import commands
 if TYPE_CHECKING:
     from tidegate.gateway.connection import GatewayConnection
 
-__all__ = ["Event", "Peer", "Window"]
+__all__ = ["EVENT_SIZE", "Event", "Peer", "Window"]
 
 Event: TypeAlias = "tuple[GatewayConnection, int, str | bytes]"
 """Client, command, and what it carries: text or binary."""
 
+EVENT_SIZE = 100
+"""Bytes that an event counts besides what it carries."""
 ALL_EVENTS = frozenset(commands.EVENT_NAMES)
 
 
 class Window:
     """Events sent to a worker that it has not started, as far as it has said (PROGRESS).
 
-    Events are numbered from 1 in the order in which they were sent on the link. Those of a busy client wait while later
-    ones of others start, so that what is started is no mere prefix: `_ahead` has the numbers beyond the first that is
-    not.
+    Events are numbered from 1 in the order in which they were sent on the link. One of a busy client may wait for long
+    while millions of others' start, so that this holds nothing but what waits, by number.
+
+    Attributes:
+        events: those that wait, in the order of their numbers.
+        sent: how many were sent on the link.
+        size: what they carry, in characters and bytes.
     """
 
-    __slots__ = ("_ahead", "_base", "_finished", "_started", "events")
+    __slots__ = ("_finished", "_first", "_started", "events", "sent", "size")
 
     def __init__(self) -> None:
-        self.events: deque[Event] = deque()  # the first has the number `_base` + 1
-        self._base = 0
-        self._ahead: set[int] = set()
+        self.events: dict[int, Event] = {}
+        self.sent = 0
+        self.size = 0
+        self._first = 1  # none with a lower number waits
         self._started = 0
         self._finished = 0
 
@@ -41,6 +47,17 @@ class Window:
     def running(self) -> int:
         """Events that were started and not finished."""
         return self._started - self._finished
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes."""
+        return self.size + EVENT_SIZE * len(self.events)
+
+    def add(self, event: Event) -> None:
+        """Note one that is sent."""
+        self.sent += 1
+        self.size += len(event[2])
+        self.events[self.sent] = event
 
     def progress(self, started: int, finished: int, numbers: Sequence[int] = ()) -> None:
         """Take note of what a worker says.
@@ -51,34 +68,31 @@ class Window:
             numbers: which were started since it last said so; the oldest unless given.
 
         Raises:
-            ValueError: it can't be so.
+            ValueError: it can't be so; nothing was noted.
         """
         new = started - self._started
-        sent = self._base + len(self.events)
-        if not (new >= 0 and self._finished <= finished <= started <= sent) or (numbers and len(numbers) != new):
-            raise ValueError(f"PROGRESS to {started} started and {finished} finished, of {sent} sent")
-        for number in numbers:
-            if not self._base < number <= sent or number in self._ahead:
-                raise ValueError(f"PROGRESS with event {number}, which can't have been started now")
-            self._ahead.add(number)
-            self._skip()
+        if not (new >= 0 and self._finished <= finished <= started <= self.sent):
+            raise ValueError(f"PROGRESS to {started} started and {finished} finished, of {self.sent} sent")
         if not numbers:
             for _ in range(new):
-                self.events.popleft()
-                self._base += 1
-                self._skip()
+                self._take_first()
+        elif len(numbers) == new == len(set(numbers)) and self.events.keys() >= set(numbers):
+            for number in numbers:
+                self.size -= len(self.events.pop(number)[2])
+        else:
+            raise ValueError(f"PROGRESS by {new} with {len(numbers)} event numbers, not all of such as wait")
         self._started, self._finished = started, finished
 
-    def _skip(self) -> None:
-        """Let go of those at the front that are started."""
-        while self._base + 1 in self._ahead:
-            self._base += 1
-            self._ahead.discard(self._base)
-            self.events.popleft()
+    def _take_first(self) -> None:
+        events, number = self.events, self._first
+        while number not in events:
+            number += 1
+        self._first = number + 1
+        self.size -= len(events.pop(number)[2])
 
     def rest(self) -> list[Event]:
-        """The events that were not started."""
-        return [event for number, event in enumerate(self.events, self._base + 1) if number not in self._ahead]
+        """The events that were not started, in order."""
+        return list(self.events.values())
 
 
 class Peer:
@@ -88,23 +102,53 @@ class Peer:
         key: by which it is known again, its address and what it calls itself.
         link: None while it is gone.
         clients: how many are its own.
+        is_tidegate: whether it is one of Tidegate's: it understands the extensions.
         events: the commands of those that it wants.
-        window: what it has not started; only of a worker that is Tidegate's, the original does not say.
+        window: what it has not started; only of one of Tidegate's, the original does not say.
         is_draining: whether it takes no new events.
-        held_up: clients that are not read from since its link is full.
+        held_up: clients that are not read from since it has enough.
+        was_full: whether somebody may wait for it to have less.
     """
 
-    __slots__ = ("clients", "events", "held_up", "is_draining", "is_tidegate", "key", "link", "window")
+    __slots__ = (
+        "clients",
+        "events",
+        "held_up",
+        "is_draining",
+        "is_tidegate",
+        "key",
+        "limit",
+        "link",
+        "was_full",
+        "window",
+    )
 
-    def __init__(self, key: str, link: Link, is_tidegate: bool = False, events: frozenset[int] | None = None) -> None:
+    def __init__(self, key: str, limit: int) -> None:
         self.key = key
-        self.link: Link | None = link
+        self.limit = limit
+        self.clients = 0
+        self.held_up: set[GatewayConnection] = set()
+        self.link: Link | None = None
+        self.is_tidegate = False
+        self.events = ALL_EVENTS
+        self.window = Window()
+        self.is_draining = self.was_full = False
+
+    def come(self, link: Link, is_tidegate: bool, events: frozenset[int] | None) -> None:
+        """It is there, on a new link."""
+        self.link = link
         self.is_tidegate = is_tidegate
         self.events = ALL_EVENTS if events is None else events
-        self.clients = 0
         self.window = Window()
-        self.is_draining = False
-        self.held_up: set[GatewayConnection] = set()
+        self.is_draining = self.was_full = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as much as it may have: on its link, or taken and not started."""
+        if self.window.weight > self.limit or (self.link is not None and self.link.is_full):
+            self.was_full = True
+            return True
+        return False
 
     def __repr__(self) -> str:
         return f"<worker {self.key} with {self.clients} clients>"

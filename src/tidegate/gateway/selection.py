@@ -12,6 +12,7 @@ from tidegate.wire import php
 __all__ = ["SelectClient", "select"]
 
 NULL = php.dumps(None)
+EMPTY = php.dumps([])
 
 
 class SelectClient(TableClient, Protocol):
@@ -26,6 +27,8 @@ def select(tables: Tables[Any], query: Any) -> bytes:
     Raises:
         CommandError: for what it does not say.
     """
+    if not query:  # an empty list or object, as the original has it
+        return EMPTY
     if not isinstance(query, dict):
         raise CommandError("a SELECT that is no object")
     listed = query.get("fields")
@@ -45,7 +48,7 @@ def select(tables: Tables[Any], query: Any) -> bytes:
 def _where(tables: Tables[Any], where: Any) -> Iterable[Any]:
     """The clients that are meant, each once."""
     if not where:
-        return tables.clients.values()
+        return tables.all()
     if not isinstance(where, dict):
         raise CommandError("a SELECT whose where is no object")
     found: dict[int, Any] = {}
@@ -56,7 +59,7 @@ def _where(tables: Tables[Any], where: Any) -> Iterable[Any]:
             case "uid":
                 found |= {client.id: client for client in tables.of_uids(names(items))}
             case "connection_id":
-                found |= {number: tables.clients[number] for number in values(items) if number in tables.clients}
+                found |= {number: client for number in values(items) if (client := tables.find(number)) is not None}
             case _:
                 raise CommandError(f"a SELECT where {key!r}: there are groups, uid and connection_id")
     return found.values()

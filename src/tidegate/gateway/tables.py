@@ -7,7 +7,7 @@ client. A client knows its own names, so that nothing is ever searched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 
 __all__ = ["Group", "Tables", "TableClient"]
@@ -46,13 +46,53 @@ class Tables(Generic[C]):
     """All of them.
 
     Args:
-        clients: the open connections by id.
+        clients: the connections by id.
+
+    Attributes:
+        clients: all that are there, those among them that are being closed.
+        uids: clients by uid and connection id.
+        groups: by name.
     """
 
     def __init__(self, clients: Mapping[int, C]) -> None:
         self.clients = clients
         self.uids: dict[bytes, dict[int, C]] = {}
         self.groups: dict[bytes, Group] = {}
+        self._leaving: set[int] = set()
+
+    # Who is there
+
+    def __len__(self) -> int:
+        """How many clients there are, without those that are being closed."""
+        return len(self.clients) - len(self._leaving)
+
+    def find(self, number: int) -> C | None:
+        """The client of a connection id; one that is being closed is gone."""
+        return self.clients.get(number) if number not in self._leaving else None
+
+    def all(self) -> Collection[C]:
+        """All clients but those that are being closed."""
+        if not self._leaving:
+            return self.clients.values()
+        return [client for number, client in self.clients.items() if number not in self._leaving]
+
+    def depart(self, client: C) -> None:
+        """A client is being closed: for all who ask it is gone, also while it still takes its goodbye."""
+        self._forget_names(client)
+        self._leaving.add(client.id)
+
+    def forget(self, client: C) -> None:
+        """A client is gone."""
+        self._forget_names(client)
+        self._leaving.discard(client.id)
+
+    def _forget_names(self, client: C) -> None:
+        self.unbind(client)
+        for name in tuple(client.groups or ()):
+            self.leave(client, name)
+        client.groups = None
+
+    # Uids and groups
 
     def bind(self, client: C, uid: bytes) -> None:
         """Give a client a uid in place of the one that it has."""
@@ -101,13 +141,6 @@ class Tables(Generic[C]):
         for client in group.values() if group else ():
             assert client.groups is not None
             del client.groups[name]
-
-    def forget(self, client: C) -> None:
-        """A client is gone."""
-        self.unbind(client)
-        for name in tuple(client.groups or ()):
-            self.leave(client, name)
-        client.groups = None
 
     def of_uids(self, uids: Iterable[bytes]) -> Iterator[C]:
         """The clients of several uids; a client has but one."""

@@ -1,0 +1,56 @@
+"""Events as packets to a worker (wire protocol, "Gateway → BusinessWorker")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.gateway.connection import GatewayConnection
+from tidegate.protocols import Message
+from tidegate.wire.commands import BINARY, IPV6, ON_WEBSOCKET_CONNECT, SCALAR
+from tidegate.wire.packet import HEADER, HEADER_SIZE
+
+__all__ = ["Place", "pack_event"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the header of every packet says of the gateway.
+
+    Attributes:
+        ip, port: where its inner port is.
+        gateway_port: where clients connect.
+    """
+
+    ip: int
+    port: int
+    gateway_port: int
+
+
+def pack_event(place: Place, client: GatewayConnection, command: int, message: Message, is_tidegate: bool) -> bytes:
+    """The bytes of one; what the original would not understand stands only in one for a worker that is Tidegate's."""
+    ext = client.session
+    flags = SCALAR
+    if command == ON_WEBSOCKET_CONNECT:
+        flags = 0
+    elif is_tidegate and isinstance(message, bytes):
+        flags = SCALAR | BINARY
+    body = message.encode() if isinstance(message, str) else message
+    origin = client.origin
+    if isinstance(origin, bytes):
+        if is_tidegate:
+            ext = origin + ext
+            flags |= IPV6
+        origin = 0
+    header = HEADER.pack(
+        HEADER_SIZE + len(ext) + len(body),
+        command,
+        place.ip,
+        place.port,
+        origin,
+        client.port,
+        client.id,
+        flags,
+        place.gateway_port,
+        len(ext),
+    )
+    return header + ext + body
