@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections import deque
 from collections.abc import Awaitable, Mapping
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from tidegate.business.saves import Saves
@@ -21,13 +23,16 @@ from tidegate.wire.commands import (
     SEND_TO_ONE,
     UNBIND_UID,
 )
-from tidegate.wire.packet import HEADER, HEADER_SIZE, pack
+from tidegate.wire.packet import HEADER_SIZE, pack
 
 if TYPE_CHECKING:
     from tidegate.business.dispatcher import Event
     from tidegate.business.remote import RemoteGateway
 
 __all__ = ["Client"]
+
+pack_header = struct.Struct("!IB12xIB6x").pack
+"""The header of a packet without ext data: its length, the command, the connection id, and flags."""
 
 
 class Client:
@@ -138,7 +143,10 @@ class Client:
         size = HEADER_SIZE + len(body)
         if size > gateway.max_packet_size:
             raise ValueError(f"a message of {len(body)} bytes is longer than a packet to the gateway may be")
-        gateway.send(HEADER.pack(size, SEND_TO_ONE, 0, 0, 0, 0, self._number, flags, 0, 0) + body)
+        packet = pack_header(size, SEND_TO_ONE, self._number, flags) + body
+        link = gateway.link
+        if link is None or get_ident() != gateway.thread or not link.put(packet):
+            gateway.send(packet)
         return gateway
 
     def close(self, message: Message | None = None) -> Awaitable[None]:

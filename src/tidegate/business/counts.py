@@ -12,19 +12,17 @@ class Counts:
     """Since the worker's start.
 
     Attributes:
-        events: that were finished.
-        messages: those of them with a message for `on_message`.
+        messages: events with a message for `on_message`.
         handler_errors: handlers that raised something.
         bad_events: those dropped since what they bring can't be read.
         returned: those not begun when a link ended, which their gateway has for others.
         unread: those that came when the worker had left; only PHP gateways send such.
         unsaved_sessions: that can't be serialized, or saved over what was there.
-        sent: commands to gateways.
+        sent: packets to gateways.
         failed: commands that were not sent: no link, or too much waits there already.
         strange: packets from gateways with a command that is not known.
     """
 
-    events: int = 0
     messages: int = 0
     handler_errors: int = 0
     bad_events: int = 0

@@ -9,7 +9,7 @@ import functools
 import inspect
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,16 +17,17 @@ from tidegate.business.client import Client
 from tidegate.business.counts import Counts
 from tidegate.business.handover import Handover
 from tidegate.business.handshake import read_handshake
-from tidegate.business.job import Job, name_of
+from tidegate.business.job import Call, Job, name_of
 from tidegate.business.pool import Pool
 from tidegate.business.runner import Runner
 from tidegate.net.throttle import Throttle
 from tidegate.wire import commands, php
-from tidegate.wire.commands import BINARY, IPV6, ON_CLOSE, ON_MESSAGE, ON_WEBSOCKET_CONNECT, SCALAR
+from tidegate.wire.commands import BINARY, EVENT_NAMES, IPV6, ON_CLOSE, ON_MESSAGE, ON_WEBSOCKET_CONNECT, SCALAR
 from tidegate.wire.packet import Packet
 
 if TYPE_CHECKING:
     from tidegate.business.link import GatewayLink
+    from tidegate.business.remote import RemoteGateway
 
 __all__ = ["Dispatcher", "Event"]
 
@@ -36,6 +37,7 @@ Event: TypeAlias = "tuple[Packet, GatewayLink | None, int, int]"
 """A packet, the link on which it came, its number there, and the position up to which saves were confirmed then."""
 
 IPV6_SIZE = 16
+PLAIN_MASK = SCALAR | BINARY | IPV6
 
 
 class Dispatcher:
@@ -50,7 +52,7 @@ class Dispatcher:
 
     Attributes:
         pending: events taken and not finished.
-        busy: what runs in the loop at this moment: the packet of a `def` handler, or the job of an async one.
+        current: the packet whose `def` handler runs at this moment.
     """
 
     def __init__(
@@ -72,18 +74,73 @@ class Dispatcher:
         self.is_over = False
         self._relieved = relieved
         self.current: Packet | None = None
-        self.runner = Runner(self._began, self._ended)
+        self.runner = Runner(self._waits, self._ended, self._returned)
         self.pool: Pool | None = None
         self._in_threads: frozenset[int] = frozenset()
+        self._on_message = None if threads else handlers.get(ON_MESSAGE)
         if threads:
-            self.pool = Pool(name, threads, handover, self._began, self._returned)
+            self.pool = Pool(name, threads, handover, lambda job: self._waits(job.call), self._left_thread)
             self._in_threads = frozenset(command for command, fn in handlers.items() if not _is_async(fn))
 
     @property
-    def busy(self) -> Packet | Job | None:
+    def busy(self) -> Packet | Call | None:
+        """What runs in the loop at this moment: a `def` handler for a packet, or a call of an async one."""
         return self.runner.stepped or self.current
 
     # Events
+
+    def take_all(self, gateway: RemoteGateway, link: GatewayLink, packets: list[Packet]) -> None:
+        """Take what came in one read.
+
+        Most of it is text for a client that has nothing under way, so that this is written out for that: what `take`,
+        `_start` and `_finish` would do.
+        """
+        clients, progress = gateway.clients, link.progress
+        fn = None if gateway.is_releasing else self._on_message
+        for packet in packets:
+            command, number, flags, ext, body, _, _, _, _, _ = packet
+            client = clients.get(number)
+            if (
+                command != ON_MESSAGE
+                or fn is None
+                or client is None
+                or flags & PLAIN_MASK != SCALAR
+                or client._is_running
+                or client._waiting
+                or client._saves is not None
+            ):
+                if command in EVENT_NAMES:
+                    self.take(gateway.meet(packet) if client is None else client, packet, link)
+                else:
+                    gateway.control(link, packet)
+                continue
+            link.received = received = link.received + 1
+            self.counts.messages += 1
+            client._is_running = True
+            client._stored = ext
+            message: str | bytes
+            try:
+                message = body.decode()
+            except UnicodeDecodeError:
+                message = body
+            self.current = packet
+            result = None
+            try:
+                result = fn(client, message)
+            except Exception as error:
+                self._failed(client, fn, error)
+                client._session = None
+            self.current = None
+            if result is not None and (coroutine := _coroutine(result)) is not None:
+                self.pending += 1
+                self.runner.put(Call(client, command, fn, link, received, coroutine))
+                continue
+            if client._session is not None:
+                self._save(client, client._session)
+                client._session = None
+            client._is_running = False
+            progress.start(received)
+            progress.finished += 1
 
     def take(self, client: Client, packet: Packet, link: GatewayLink | None) -> None:
         """Take an event; None is the link of one that was made here."""
@@ -114,90 +171,75 @@ class Dispatcher:
                 client._origin, ext = ext[:IPV6_SIZE], ext[IPV6_SIZE:]
             client._stored = ext if client._saves is None else client._saves.resolve(ext, confirmed)
         fn = self.handlers.get(command)
-        if fn is None:
-            self._skip(client, command, link, number)
-            return
-        if command == ON_MESSAGE:
-            self.counts.messages += 1
-            if flags == SCALAR:
-                try:
-                    args: tuple[Any, ...] = (client, body.decode())
-                except UnicodeDecodeError:
-                    args = (client, body)
-            elif flags & BINARY:
-                args = (client, body)
-            else:
-                args = self._read(client, php.loads, body)
-        elif command == ON_WEBSOCKET_CONNECT:
-            args = self._read(client, read_handshake, body, client.remote_ip)
-        else:
-            args = (client,)
-        if not args:
-            self._skip(client, command, link, number)
-            return
-        if command in self._in_threads:
-            assert self.pool is not None
-            self.pool.put(Job(client, command, fn, args, link, number))
-            return
-        self.current = packet
-        try:
-            result = fn(*args)
-        except Exception as error:
+        args = self._arguments(client, command, flags, body) if fn is not None else ()
+        if fn is not None and args:
+            if command in self._in_threads:
+                assert self.pool is not None
+                self.pool.put(Job(Call(client, command, fn, link, number), args))
+                return
+            self.current = packet
+            result = None
+            try:
+                result = fn(*args)
+            except Exception as error:
+                self._failed(client, fn, error)
+                client._session = None
             self.current = None
-            self._failed(client, fn, error)
-            client._session = None
-        else:
-            self.current = None
-            if result is not None and (type(result) is CoroutineType or inspect.isawaitable(result)):
-                coroutine = result if type(result) is CoroutineType else _wait_for(result)
-                self.runner.put(Job(client, command, fn, args, link, number, coroutine))
+            if result is not None and (coroutine := _coroutine(result)) is not None:
+                self.runner.put(Call(client, command, fn, link, number, coroutine))
                 return
         if link is not None:
             link.progress.start(number)
         self._finish(client, command, link)
 
-    def _skip(self, client: Client, command: int, link: GatewayLink | None, number: int) -> None:
-        """There is nothing to do for an event."""
-        if link is not None:
-            link.progress.start(number)
-        self._finish(client, command, link)
-
-    def _read(self, client: Client, read: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
-        """What a handler gets besides the client; an event that can't be read is dropped, and gives nothing."""
+    def _arguments(self, client: Client, command: int, flags: int, body: bytes) -> tuple[Any, ...]:
+        """What a handler is called with; nothing where the event can't be read, which is dropped then."""
         try:
-            return (client, read(*args))
+            if command == ON_MESSAGE:
+                self.counts.messages += 1
+                return (client, _message(flags, body))
+            if command == ON_WEBSOCKET_CONNECT:
+                return (client, read_handshake(body, client.remote_ip))
         except php.PHPValueError as error:
             self.counts.bad_events += 1
             self.throttle.log(
                 logging.WARNING, "%s: client %s: an event is dropped, it has %s", self.name, client.id, error
             )
             return ()
+        return (client,)
 
-    # Jobs
+    # Handlers that do not simply return
 
-    def _began(self, job: Job) -> None:
-        if job.link is not None and not job.is_begun:
-            job.is_begun = True
-            job.link.progress.start(job.number)
-            job.link.progressed()
+    def _waits(self, call: Call) -> None:
+        """A handler is begun, and has not ended."""
+        if call.link is not None and call.number:
+            call.link.progress.start(call.number)
+            call.link.progressed()
 
-    def _returned(self, job: Job, result: Any, error: BaseException | None) -> None:
+    def _left_thread(self, job: Job, result: Any, error: BaseException | None) -> None:
         """A handler in a thread has returned."""
-        if error is None and result is not None and inspect.isawaitable(result):
-            job.coroutine = _wait_for(result)
-            self.runner.put(job)
+        if error is None and result is not None and (coroutine := _coroutine(result)) is not None:
+            job.call.number, job.call.coroutine = 0, coroutine
+            self.runner.put(job.call)
             return
-        self._ended(job, error)
+        self._ended(job.call, error)
 
-    def _ended(self, job: Job, error: BaseException | None) -> None:
-        client = job.client
+    def _returned(self, call: Call, error: BaseException | None) -> None:
+        """An async handler has ended without having waited."""
+        if call.link is not None and call.number:
+            call.link.progress.start(call.number)
+        self._ended(call, error)
+
+    def _ended(self, call: Call, error: BaseException | None) -> None:
+        client, link = call.client, call.link
         if error is not None:
-            self._failed(client, job.fn, error)
+            self._failed(client, call.fn, error)
             client._session = None
-        self._finish(client, job.command, job.link)
-        if job.link is not None:
-            job.link.progressed()
-        self.go_on(client)
+        self._finish(client, call.command, link)
+        if link is not None:
+            link.progressed()
+        if client._waiting:
+            self.go_on(client)
 
     def go_on(self, client: Client) -> None:
         """Begin with what waits of a client's events."""
@@ -220,7 +262,6 @@ class Dispatcher:
                 self._save(client, client._session)
             client._session = None
         client._is_running = False
-        self.counts.events += 1
         if link is not None:
             link.progress.finished += 1
         self.pending -= 1
@@ -269,6 +310,29 @@ class Dispatcher:
         wanted = {*self.handlers, ON_CLOSE}
         names = [name for command, name in commands.EVENT_NAMES.items() if command in wanted]
         return None if len(names) == len(commands.EVENT_NAMES) else names
+
+
+def _message(flags: int, body: bytes) -> Any:
+    """What `on_message` gets: text, binary, or a value that a custom protocol of PHP's made.
+
+    Raises:
+        PHPValueError: it is to be one, and can't be read.
+    """
+    if flags & BINARY:
+        return body
+    if not flags & SCALAR:
+        return php.loads(body)
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body
+
+
+def _coroutine(result: Any) -> Coroutine[Any, Any, Any] | None:
+    """What is to be run of what a handler returned."""
+    if type(result) is CoroutineType:
+        return result
+    return _wait_for(result) if inspect.isawaitable(result) else None
 
 
 async def _wait_for(awaitable: Awaitable[Any]) -> None:

@@ -11,30 +11,25 @@ if TYPE_CHECKING:
     from tidegate.business.client import Client
     from tidegate.business.link import GatewayLink
 
-__all__ = ["Job", "name_of"]
+__all__ = ["Call", "Job", "name_of"]
 
 
-class Job:
-    """One call of a handler.
+class Call:
+    """A handler and the event that it is called for.
 
     Attributes:
         link: on which the event came; None where it was made here.
-        number: of the event on the link.
-        command: of the event.
+        number: of the event on the link; 0 where the gateway needs not be told that it is begun.
         coroutine: where the handler is async, its.
-        began: by the monotonic clock.
-        is_begun: the gateway is told so.
-        is_reported: the log says that it takes long.
     """
 
-    __slots__ = ("args", "began", "client", "command", "coroutine", "fn", "is_begun", "is_reported", "link", "number")
+    __slots__ = ("client", "command", "coroutine", "fn", "link", "number")
 
     def __init__(
         self,
         client: Client,
         command: int,
         fn: Callable[..., Any],
-        args: tuple[Any, ...],
         link: GatewayLink | None,
         number: int,
         coroutine: Coroutine[Any, Any, Any] | None = None,
@@ -42,18 +37,33 @@ class Job:
         self.client = client
         self.command = command
         self.fn = fn
-        self.args = args
         self.link = link
         self.number = number
         self.coroutine = coroutine
+
+
+class Job:
+    """One call of a handler.
+
+    Attributes:
+        call: what is called for whom.
+        args: in a thread, what the handler is called with.
+        began: by the monotonic clock.
+        is_reported: the log says that it takes long.
+    """
+
+    __slots__ = ("args", "began", "call", "is_reported")
+
+    def __init__(self, call: Call, args: tuple[Any, ...] = ()) -> None:
+        self.call = call
+        self.args = args
         self.began = 0.0
-        self.is_begun = False
         self.is_reported = False
 
     def stack(self) -> str:
         """Where the coroutine waits, as a traceback has it."""
         frames: list[tuple[FrameType, int]] = []
-        waiting: Any = self.coroutine
+        waiting: Any = self.call.coroutine
         while waiting is not None:
             frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
             if frame is None:

@@ -90,12 +90,13 @@ class Keeper:
         gateway = self.gateway
         try:
             while gateway.is_listed:
+                known = dict(gateway.clients)  # of links before
                 try:
                     link = await self._connect()
                 except OSError as error:
                     self._report(logging.WARNING, "gateway %s can't be reached: %s", gateway.address, reason_of(error))
                 else:
-                    await self._stay(link)
+                    await self._stay(link, known)
                 await asyncio.sleep(RETRY_SECONDS)
         finally:
             self._task = None
@@ -114,7 +115,7 @@ class Keeper:
         self._changed()
         return link
 
-    async def _stay(self, link: GatewayLink) -> None:
+    async def _stay(self, link: GatewayLink, known: dict[int, Client]) -> None:
         """See a link to its end."""
         gateway = self.gateway
         loop = asyncio.get_running_loop()
@@ -125,8 +126,8 @@ class Keeper:
         if gateway.link is link:
             gateway.greeted.set()
             self._changed()
-            if gateway.clients:
-                await self._recognize(link)
+            if known:
+                await self._recognize(link, known)
         await gateway.lost.wait()
         self._changed()
         if loop.time() - began < RETRY_SECONDS and not link.is_tidegate and not link.received:
@@ -151,20 +152,19 @@ class Keeper:
 
     # When it is gone
 
-    async def _recognize(self, link: GatewayLink) -> None:
+    async def _recognize(self, link: GatewayLink, known: dict[int, Client]) -> None:
         """There is a link again: see whether it is to the same process, which has our clients still."""
         gateway = self.gateway
-        asked = dict(gateway.clients)
         try:
-            online = await self._online(tuple(asked))
+            online = await self._online(tuple(known))
         except ClusterError as error:
             self._log(logging.WARNING, "which clients are still there can't be asked: %s", error)
-            online = set(asked)
+            online = set(known)
         if gateway.link is not link:
             return
         if gateway.is_frozen:
             gateway.thaw(sent_again=bool(online))
-        self._close(client for number, client in asked.items() if number not in online)
+        self._close(client for number, client in known.items() if number not in online)
 
     async def _online(self, numbers: Sequence[int]) -> set[int]:
         gateway = self.gateway

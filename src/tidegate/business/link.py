@@ -55,6 +55,7 @@ class GatewayLink(Link):
     """
 
     __slots__ = (
+        "_counts",
         "_is_due",
         "_marked",
         "_marker",
@@ -70,6 +71,7 @@ class GatewayLink(Link):
 
     def __init__(self, owner: RemoteGateway, reader: Reader, limit: int, sock: socket.socket | None = None) -> None:
         super().__init__(owner, reader, limit, sock)
+        self._counts = owner.counts
         self.is_tidegate = False
         self.is_drained = False
         self.received = 0
@@ -87,6 +89,16 @@ class GatewayLink(Link):
         self.is_tidegate = True
         self.confirmed = 0
 
+    def put(self, data: bytes) -> bool:
+        """Queue bytes to leave at the end of this turn; gives whether it did, as it does not where something waits."""
+        if self._blocked or self._size > self._limit or self.closing or self.is_closed:
+            return False
+        if not self._queue:
+            self._reactor.flush_later(self)
+        self._queue.append(data)
+        self._size += len(data)
+        return True
+
     # At the end of a turn
 
     def progressed(self) -> None:
@@ -96,17 +108,19 @@ class GatewayLink(Link):
             self._reactor.flush_later(self)
 
     def flush(self) -> None:
+        if not self._blocked:
+            self._counts.sent += len(self._queue)
         if self._is_due and not self._blocked:
             self._is_due = False
-            self._put(self.progress.report())
+            self._add(self.progress.report())
             if self._saved > self._marked and not self._marker:
                 self._marker = self._next_number()
                 self.requests[self._marker] = Request(None, self._saved, self._reactor.tick)
                 self._marked = self._saved
-                self._put(pack(commands.QUERY, self._marker, body=MARKER))
+                self._add(pack(commands.QUERY, self._marker, body=MARKER))
         super().flush()
 
-    def _put(self, data: bytes) -> None:
+    def _add(self, data: bytes) -> None:
         """Add to what is being flushed."""
         if data and not self.closing:
             self._queue.append(data)

@@ -72,7 +72,7 @@ class Pool:
             self.running[thread] = job
             result, problem = None, None
             try:
-                result = job.fn(*job.args)
+                result = job.call.fn(*job.args)
             except BaseException as error:  # also what would end the thread: it is the handler's alone
                 problem = error
             del self.running[thread]

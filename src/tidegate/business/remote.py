@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 from collections.abc import Generator, Mapping
+from threading import get_ident
 from typing import Any
 
 from tidegate.business.asking import Asking
@@ -80,7 +80,9 @@ class RemoteGateway:
         self._has_room = asyncio.Event()
         self._asking = Asking(address, secret_key)
         self._dispatcher = dispatcher
+        self.counts = dispatcher.counts
         self._handover = handover
+        self.thread = handover.thread
         self._unconfirmed: dict[Client, None] = {}
         self._released: list[int] = []
         self._is_broken = False
@@ -115,7 +117,7 @@ class RemoteGateway:
 
     def send(self, packet: bytes) -> None:
         """Send a command, from any thread. Where there is no link, or far too much is queued, it is counted instead."""
-        if threading.get_ident() != self._handover.thread:
+        if get_ident() != self.thread:
             self._handover.call(self.send, packet)
             return
         link = self.link
@@ -124,11 +126,10 @@ class RemoteGateway:
         elif link.is_full and link.queued_bytes > MOST * self.limit:
             self._refuse(f"it does not read, and {link.queued_bytes} bytes wait for it already")
         else:
-            self._dispatcher.counts.sent += 1
             link.send(packet)
 
     def _refuse(self, reason: str) -> None:
-        self._dispatcher.counts.failed += 1
+        self.counts.failed += 1
         self._is_broken = True
         self._dispatcher.throttle.log(
             logging.WARNING, "%s: a command for gateway %s is lost: %s", self._dispatcher.name, self.address, reason
@@ -208,28 +209,22 @@ class RemoteGateway:
         if link is not self.link:
             return
         if self._is_closed_to_events:
-            self._dispatcher.counts.unread += sum(packet[0] in EVENT_NAMES for packet in packets)
+            self.counts.unread += sum(packet[0] in EVENT_NAMES for packet in packets)
             return
         if self.is_frozen and any(packet[1] in self.clients and packet[0] in EVENT_NAMES for packet in packets):
             self.thaw(sent_again=True)  # it knows our clients, so that it is the same process as before
-        clients, take = self.clients, self._dispatcher.take
-        for packet in packets:
-            if packet[0] in EVENT_NAMES:
-                client = clients.get(packet[1])
-                if client is None:
-                    client = self._meet(packet)
-                take(client, packet, link)
-            else:
-                self._control(link, packet)
+        self._dispatcher.take_all(self, link, packets)
         link.progressed()
         self.regulate()
 
-    def _meet(self, packet: Packet) -> Client:
-        _, number, flags, ext, _, _, _, ip, port, gateway_port = packet
+    def meet(self, packet: Packet) -> Client:
+        """Make a client of its first event here."""
+        _, number, flags, ext, _, self.ip, self.port, ip, port, gateway_port = packet  # client ids are made of these
         client = self.clients[number] = Client(self, number, ext[:16] if flags & IPV6 else ip, port, gateway_port)
         return client
 
-    def _control(self, link: GatewayLink, packet: Packet) -> None:
+    def control(self, link: GatewayLink, packet: Packet) -> None:
+        """Take what is no event."""
         command, number, _, ext, body, *_ = packet
         if command == commands.QUERY:
             link.answer(number, body)
@@ -242,7 +237,7 @@ class RemoteGateway:
             link.is_drained = True
             self.drained.set()
         else:
-            self._dispatcher.counts.strange += 1
+            self.counts.strange += 1
             self._dispatcher.throttle.log(
                 logging.WARNING,
                 "%s: gateway %s sent the unknown command %d",

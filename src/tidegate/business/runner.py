@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from typing import Any
 
-from tidegate.business.job import Job
+from tidegate.business.job import Call, Job
 
 __all__ = ["Runner"]
 
@@ -29,38 +29,45 @@ class Runner:
     """One worker's, of one loop.
 
     Args:
-        begin: is called when a handler is about to begin.
-        done: is called when it has ended, with what it raised.
+        waits: is called when a handler waits for the first time.
+        ended: is called when one has ended that waited, with what it raised.
+        returned: is called when one has ended that did not, with what it raised.
 
     Attributes:
         waiting: those that wait for something, the oldest first.
-        stepped: the one whose code runs at this moment.
+        stepped: the call whose code runs at this moment.
     """
 
-    def __init__(self, begin: Callable[[Job], None], done: Callable[[Job, BaseException | None], None]) -> None:
-        self._begin = begin
-        self._done = done
+    def __init__(
+        self,
+        waits: Callable[[Call], None],
+        ended: Callable[[Call, BaseException | None], None],
+        returned: Callable[[Call, BaseException | None], None],
+    ) -> None:
+        self._waits = waits
+        self._ended = ended
+        self._returned = returned
         self._loop = asyncio.get_running_loop()
-        self._ready: deque[Job] = deque()
+        self._ready: deque[Call] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._active: set[asyncio.Task[None]] = set()  # those that look after the ready ones
         self._burst = 1
         self.waiting: dict[Job, None] = {}
-        self.stepped: Job | None = None
+        self.stepped: Call | None = None
 
-    def put(self, job: Job) -> None:
-        """Have a job run in one of the loop's next turns."""
-        self._ready.append(job)
+    def put(self, call: Call) -> None:
+        """Have a handler's coroutine run in one of the loop's next turns."""
+        self._ready.append(call)
         if not self._active:
             self._spawn()
 
     def cancel(self) -> int:
         """Begin no more, and cancel what waits; gives how many handlers that were."""
         count = len(self._ready) + len(self.waiting)
-        ready, self._ready = self._ready, deque()
-        for job in ready:
-            if job.coroutine is not None:
-                job.coroutine.close()
+        for call in self._ready:
+            if call.coroutine is not None:
+                call.coroutine.close()
+        self._ready.clear()
         for task in tuple(self._tasks):
             task.cancel()
         return count
@@ -74,9 +81,9 @@ class Runner:
         task = self._loop.create_task(self._run())
         self._tasks.add(task)
         self._active.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._left)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _left(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._active.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -87,29 +94,29 @@ class Runner:
     async def _run(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        while self._ready and task in self._active:
-            job = self._ready.popleft()
-            assert job.coroutine is not None
-            self._begin(job)
+        ready, active, returned = self._ready, self._active, self._returned
+        while ready and task in active:
+            self.stepped = call = ready.popleft()
+            assert call.coroutine is not None
             context = copy_context()
-            self.stepped = job
             try:
-                first = context.run(job.coroutine.send, None)
+                first = context.run(call.coroutine.send, None)
             except StopIteration:
                 self.stepped = None
                 self._burst = 1
-                self._done(job, None)
+                returned(call, None)
                 continue
             except (Exception, asyncio.CancelledError) as error:
                 self.stepped = None
-                self._done(job, error)
+                returned(call, error)
                 continue
             self.stepped = None
+            self._waits(call)
             self._leave_rest(task)
-            problem = await self._wait(job, context, first)
-            if not self._active:
-                self._active.add(task)  # before the client's next event asks for a task
-            self._done(job, problem)
+            problem = await self._wait(call, context, first)
+            if not active:
+                active.add(task)  # before the client's next event asks for a task
+            self._ended(call, problem)
 
     def _leave_rest(self, task: asyncio.Task[None]) -> None:
         """This task waits: have others run what is ready, more of them the more handlers waited in a row."""
@@ -118,12 +125,13 @@ class Runner:
             self._spawn()
         self._burst = min(self._burst * 2, MAX_BURST)
 
-    async def _wait(self, job: Job, context: Context, first: Any) -> BaseException | None:
+    async def _wait(self, call: Call, context: Context, first: Any) -> BaseException | None:
         """Run a handler that waits to its end; gives what it raised."""
+        job = Job(call)
         job.began = time.monotonic()
         self.waiting[job] = None
         try:
-            await _Rest(self, job, context, first)
+            await _Rest(self, call, context, first)
         except (Exception, asyncio.CancelledError) as error:
             return error
         finally:
@@ -134,17 +142,17 @@ class Runner:
 class _Rest:
     """A coroutine from its first wait on, in its own context."""
 
-    __slots__ = ("_context", "_first", "_job", "_runner")
+    __slots__ = ("_call", "_context", "_first", "_runner")
 
-    def __init__(self, runner: Runner, job: Job, context: Context, first: Any) -> None:
+    def __init__(self, runner: Runner, call: Call, context: Context, first: Any) -> None:
         self._runner = runner
-        self._job = job
+        self._call = call
         self._context = context
         self._first = first
 
     def __await__(self) -> Generator[Any, Any, None]:
-        runner, job, run = self._runner, self._job, self._context.run
-        coroutine = job.coroutine
+        runner, call, run = self._runner, self._call, self._context.run
+        coroutine = call.coroutine
         assert coroutine is not None
         what = self._first
         while True:
@@ -155,7 +163,7 @@ class _Rest:
                 argument: Any = error
             else:
                 step, argument = coroutine.send, value
-            runner.stepped = job
+            runner.stepped = call
             try:
                 what = run(step, argument)
             except StopIteration:

@@ -110,7 +110,6 @@ class Running:
             ).as_dict(),
             "extra": {
                 "gateways": sum(gateway.link is not None for gateway in gateways),
-                "events": counts.events,
                 "events_pending": self.dispatcher.pending,
                 "events_returned": counts.returned,
                 "handler_timeouts": self.watchdog.timeouts if self.watchdog is not None else 0,

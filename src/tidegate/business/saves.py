@@ -55,9 +55,11 @@ class Saves:
             PHPValueError: one of both is no serialized array.
         """
         old, new = _split(before), _split(after)
+        keys = {**old, **new}
         if whole:
             self._replaced = position
-        for key in {**old, **new}:
+            keys |= dict.fromkeys(self._keys, b"")
+        for key in keys:
             value, was = new.get(key), old.get(key)
             if value == was and not whole:
                 continue

@@ -14,7 +14,7 @@ import time
 import traceback
 
 from tidegate.business.dispatcher import Dispatcher
-from tidegate.business.job import Job, name_of
+from tidegate.business.job import Call, name_of
 from tidegate.wire.client_id import format_client_id
 from tidegate.wire.packet import Packet
 
@@ -45,9 +45,9 @@ class Watchdog:
         self._pause = min(LONGEST_LOOK, seconds / LOOKS)
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
-        self._busy: Packet | Job | None = None  # what ran in the loop at the last look
+        self._busy: Packet | Call | None = None  # what ran in the loop at the last look
         self._since = 0.0
-        self._is_told = False
+        self._told: Packet | Call | None = None  # what blocked it last
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"{dispatcher.name}-watchdog", daemon=True)
         self._thread.start()
@@ -68,15 +68,12 @@ class Watchdog:
             self._look_at_threads(now)
 
     def _look_at_loop(self, now: float) -> None:
-        busy = self._dispatcher.busy
+        busy: Packet | Call | None = self._dispatcher.busy
         if busy is None or busy is not self._busy:
-            self._busy, self._since, self._is_told = busy, now, False
-        elif now - self._since >= self._seconds and not self._is_told:
-            self._is_told = True
-            if isinstance(busy, Job):
-                if busy.is_reported:
-                    return
-                busy.is_reported = True
+            self._busy, self._since = busy, now
+        elif now - self._since >= self._seconds and self._told is not busy:
+            self._told = busy
+            if isinstance(busy, Call):
                 client_id, fn = busy.client.id, busy.fn
             else:
                 client_id = format_client_id(busy[5], busy[6], busy[1])
@@ -88,7 +85,7 @@ class Watchdog:
         for thread, job in pool.running.copy().items() if pool is not None else ():
             if now - job.began >= self._seconds and not job.is_reported:
                 job.is_reported = True
-                self._tell(job.client.id, name_of(job.fn), "runs in its thread", _stack_of(thread))
+                self._tell(job.call.client.id, name_of(job.call.fn), "runs in its thread", _stack_of(thread))
 
     # In the loop
 
@@ -99,7 +96,8 @@ class Watchdog:
                 break
             if not job.is_reported:
                 job.is_reported = True
-                self._tell(job.client.id, name_of(job.fn), "waits", job.stack())
+                if job.call is not self._told:
+                    self._tell(job.call.client.id, name_of(job.call.fn), "waits", job.stack())
         self._timer = self._loop.call_later(self._pause, self._look_at_waiting)
 
     def _tell(self, client_id: str, handler: str, what: str, stack: str) -> None:
