@@ -43,7 +43,7 @@ def start_error(place: Place, *arguments: str) -> str:
 def test_the_help_names_every_command() -> None:
     result = CliRunner().invoke(cli.main, ["--help"])
     assert result.exit_code == 0
-    for command in ("start", "stop", "restart", "reload", "status", "connections", "push-server"):
+    for command in ("start", "stop", "restart", "reload", "status", "connections", "push-server", "send"):
         assert f"\n  {command} " in result.stdout
 
 
@@ -184,10 +184,13 @@ def test_the_status_table_shows_every_process(capsys: pytest.CaptureFixture[str]
 
 def test_the_table_of_connections_says_how_many_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     shown = {"pid": 7, "worker": "chat", "id": 9, "remote": "[::1]:5", "listen": "x", "idle": 3, "queued": 0}
-    tables.connections({"total": 5, "rows": [shown]})
-    title, _, line = capsys.readouterr().out.splitlines()
-    assert title.strip() == "5 connections, 1 shown"
-    assert line.split() == ["7", "chat", "9", "[::1]:5", "x", "3", "s", "0"]
+    tables.connections({"total": 5, "rows": [shown, {**shown, "idle": None, "listen": ""}]})
+    title, _, *lines = capsys.readouterr().out.splitlines()
+    assert title.strip() == "5 connections, 2 shown"
+    assert [line.split() for line in lines] == [
+        ["7", "chat", "9", "[::1]:5", "x", "3", "s", "0"],
+        ["7", "chat", "9", "[::1]:5", "-", "0"],
+    ]
 
 
 def test_the_announcement_has_a_line_for_each_worker(capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,7 +129,7 @@ class Sibling:
         """Once a second: give up a process that owes an answer."""
         if self._link is not None and self._asked and self._loop.time() - self._asked[0][0] > ANSWER_SECONDS:
             self._link.destroy()
-            self.link_lost(self._link, TimeoutError(f"no answer within {ANSWER_SECONDS} s"))
+            self.link_lost(self._link, ProtocolError(f"no answer within {ANSWER_SECONDS} s"))
 
     async def _connect(self) -> None:
         try:
@@ -182,5 +182,6 @@ class Sibling:
         if link is not self._link:
             return
         self._link = None
+        reason = reason_of(error) if isinstance(error, OSError) else str(error or "it ends")
         while self._asked:
-            self._lose(self._asked.popleft()[1], f"broke off: {error or 'it ends'}")
+            self._lose(self._asked.popleft()[1], f"broke off: {reason}")

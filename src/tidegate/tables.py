@@ -73,7 +73,7 @@ def connections(found: dict[str, Any]) -> None:
                 str(row["id"]),
                 row["remote"],
                 row["listen"],
-                f"{row['idle']} s",
+                "-" if row["idle"] is None else f"{row['idle']} s",
                 str(row["queued"]),
             ]
             for row in found["rows"]
