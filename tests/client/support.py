@@ -76,6 +76,7 @@ class Server:
     def stop(self) -> None:
         """Be gone, connections and all."""
         self.refuse()
+        self._threads[0].join(DEADLINE)  # whoever got in is known now
         self.hang_up()
         for thread in self._threads:
             thread.join(DEADLINE)

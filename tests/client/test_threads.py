@@ -45,9 +45,12 @@ def test_answers_reach_the_threads_that_asked() -> None:
     def ask(number: int) -> bool:
         return all(client.is_online(gateway.client_id(number)) == bool(number) for _ in range(50))
 
-    with ScriptedGateway(lambda packet: framed(packet[1])) as gateway, GatewayClient() as client:
-        with ThreadPoolExecutor(8) as pool:
-            assert all(pool.map(ask, [0, 1] * 8))
+    with (
+        ScriptedGateway(lambda packet: framed(packet[1])) as gateway,
+        GatewayClient() as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert all(pool.map(ask, [0, 1] * 8))
 
 
 def test_threads_that_come_and_go_share_connections() -> None:

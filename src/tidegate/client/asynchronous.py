@@ -57,7 +57,6 @@ class AsyncGatewayClient(AsyncPushAPI):
         self._channels: dict[str, Channel] = {}
         self._known = KnownGateways()
         self._ledger: Ledger[Channel] = Ledger()
-        self._seen = 0  # breaks that a flush has told of
         self._turns = Turns(self._options, self._known)
         self._is_closed = False
 
@@ -96,7 +95,7 @@ class AsyncGatewayClient(AsyncPushAPI):
             channel = self._channels.get(post.address)
             if post.error is None and channel is not None and channel.written == post.number:
                 self._ledger.confirm(channel)
-        breaks, self._seen = self._ledger.breaks_since(self._seen)
+        breaks, _ = self._ledger.tell(self._ledger.told)
         raise_errors(posts, *breaks)
 
     def _act(self, call: Call[None]) -> Awaitable[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -86,21 +87,19 @@ class GatewayClient(PushAPI):
             ClusterError: a link used since the last flush broke, so that some of it may be lost.
         """
         store = self._now().store
+        started = time.monotonic()
         used = store.ledger.used()
-        locked = lock(used, self._options.timeout)
+        locked = lock(used, started + self._options.timeout)
         try:
-            for connection in locked:
-                if connection.sock is not None and not connection.is_alive():
-                    connection.close(failures.closed_unasked(connection.address))
-            probes = [Transfer(each, (PROBE,), True, self._options) for each in locked if each.sock is not None]
-            exchange(probes, self._options)
+            probes = [Transfer(each, (PROBE,), True, self._options) for each in locked if not each.close_if_dead()]
+            exchange(probes, self._options, started)
             for probe in probes:
                 if probe.error is None:
                     probe.connection.confirm()
         finally:
             unlock(locked)
         lease = store.lease
-        breaks, lease.seen = store.ledger.breaks_since(lease.seen)
+        breaks, lease.told = store.ledger.tell(lease.told)
         raise_errors((), *breaks, *(failures.busy(each.address) for each in used if each not in locked))
 
     def _act(self, call: Call[None]) -> None:
@@ -112,7 +111,11 @@ class GatewayClient(PushAPI):
     def _carry(self, call: Call[Any]) -> list[Transfer]:
         kept = self._now()
         addresses, is_new = self._addresses(kept) if call.needs_addresses else (NO_ADDRESSES, True)
-        transfers = self._exchange(kept, call.packets(addresses), call.is_query)
+        packets = call.packets(addresses)
+        is_plain = len(packets) == 1 and not call.is_query
+        transfers = self._send_at_once(kept.store, *packets[0]) if is_plain else None
+        if transfers is None:
+            transfers = self._exchange(kept, packets, call.is_query)
         if any(each.error is not None for each in transfers):
             kept.known.doubt()
             if not is_new and may_be_outdated(call, transfers):
@@ -130,6 +133,25 @@ class GatewayClient(PushAPI):
         more = self._exchange(kept, untried(call, addresses, transfers), call.is_query)
         return still_there(transfers, addresses) + more
 
+    def _send_at_once(self, store: ConnectionStore, address: str, packet: bytes) -> list[Transfer] | None:
+        """The quick way, for a command on a warm connection; None where nothing was sent."""
+        connection = store.connection(address)
+        if not connection.lock.acquire(blocking=False):
+            return None
+        try:
+            sent = connection.send_now(packet)
+            if sent == len(packet):
+                return []
+            if not sent:
+                return None
+            rest = Transfer(connection, [packet], False, self._options, sent)
+            exchange([rest], self._options, time.monotonic())
+        finally:
+            connection.lock.release()
+        if connection.sock is None:
+            store.drop(connection)
+        return [rest]
+
     def _exchange(self, kept: Kept, packets: Packets, is_query: bool) -> list[Transfer]:
         """Send to all gateways; what failed says so itself."""
         by_address = grouped(packets)
@@ -137,14 +159,15 @@ class GatewayClient(PushAPI):
         refusals = self._refusals(kept, by_address)
         connections = [store.connection(address) for address in by_address]
         transfers = [Transfer(each, by_address[each.address], is_query, options) for each in connections]
-        locked = lock(connections, options.timeout)
+        started = time.monotonic()
+        locked = lock(connections, started + options.timeout)
         try:
             for transfer in transfers:
                 if transfer.connection not in locked:
                     transfer.refuse(failures.busy(transfer.connection.address))
                 elif transfer.connection.address in refusals:
                     transfer.refuse(refusals[transfer.connection.address])
-            exchange(transfers, options)
+            exchange(transfers, options, started)
         finally:
             unlock(locked)
         for transfer in transfers:

@@ -7,6 +7,7 @@ import itertools
 import socket
 import threading
 
+from tidegate.client import failures
 from tidegate.client.answer_reader import AnswerReader
 from tidegate.client.ledger import Ledger
 from tidegate.client.sockets import make_socket, split_address
@@ -65,6 +66,25 @@ class Connection:
         except OSError:
             return False
         return False
+
+    def close_if_dead(self) -> bool:
+        """Close it where it can't be used any more; gives whether it is closed."""
+        if self.is_alive():
+            return False
+        self.close(failures.closed_unasked(self.address))
+        return True
+
+    def send_now(self, data: bytes) -> int:
+        """Send what can be sent without waiting; gives how many bytes, 0 also where it can't be trusted."""
+        if not self.is_alive():
+            return 0
+        assert self.sock is not None
+        try:
+            sent = self.sock.send(data)
+        except OSError:
+            return 0
+        self._ledger.use(self)
+        return sent
 
     def use(self) -> None:
         """Something is about to be written."""

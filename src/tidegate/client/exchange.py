@@ -32,6 +32,7 @@ class Transfer:
         connection: whose lock the caller holds.
         packets: in this order, in one write.
         is_query: whether each packet is answered.
+        sent: bytes that have left already.
 
     Attributes:
         answers: one for each packet, once it is done without an error.
@@ -40,14 +41,16 @@ class Transfer:
 
     __slots__ = ("_data", "_expected", "_options", "_sent", "_stage", "answers", "connection", "error")
 
-    def __init__(self, connection: Connection, packets: Sequence[bytes], is_query: bool, options: Options) -> None:
+    def __init__(
+        self, connection: Connection, packets: Sequence[bytes], is_query: bool, options: Options, sent: int = 0
+    ) -> None:
         self.connection = connection
         self.answers: list[bytes] = []
         self.error: ClusterError | None = None
         self._data = packets[0] if len(packets) == 1 else b"".join(packets)
         self._expected = len(packets) if is_query else 0
         self._options = options
-        self._sent = 0
+        self._sent = sent
         self._stage = WRITING
 
     @property
@@ -74,11 +77,10 @@ class Transfer:
         if self.is_done:
             return
         connection = self.connection
-        if connection.is_alive():
-            self._write(may_reconnect=True)
-            return
-        connection.close(failures.closed_unasked(connection.address))
-        self._connect()
+        if self._sent or not connection.close_if_dead():
+            self._write(may_reconnect=not self._sent)
+        else:
+            self._connect()
 
     def advance(self) -> None:
         """Go on, now that the socket is ready."""
@@ -190,9 +192,12 @@ class Transfer:
         self.connection.close(error)
 
 
-def exchange(transfers: Sequence[Transfer], options: Options) -> None:
-    """Carry all of them as far as the time allows; each then says how it went."""
-    started = time.monotonic()
+def exchange(transfers: Sequence[Transfer], options: Options, started: float) -> None:
+    """Carry all of them as far as the time allows; each then says how it went.
+
+    Args:
+        started: when the time began, by `time.monotonic`.
+    """
     try:
         for transfer in transfers:
             transfer.start()

@@ -21,15 +21,20 @@ MAX_BREAKS = 1_000
 
 
 class Ledger(Generic[C]):
-    """Of one client's connections; any thread may write in it, at any moment."""
+    """Of one client's connections; any thread may write in it, at any moment.
 
-    __slots__ = ("_breaks", "_lock", "_used", "breaks")
+    Attributes:
+        told: of how many breaks anybody has been told.
+    """
+
+    __slots__ = ("_breaks", "_count", "_lock", "_used", "told")
 
     def __init__(self) -> None:
         self._used: dict[C, None] = {}
         self._breaks: deque[tuple[int, ClusterError]] = deque(maxlen=MAX_BREAKS)
         self._lock = threading.RLock()  # re-entered by finalizers, which close connections wherever they run
-        self.breaks = 0
+        self._count = 0
+        self.told = 0
 
     def use(self, connection: C) -> None:
         """Something was written."""
@@ -44,14 +49,15 @@ class Ledger(Generic[C]):
         if self._used.pop(connection, self) is self:
             return
         with self._lock:
-            self._breaks.append((self.breaks, error))
-            self.breaks += 1
+            self._breaks.append((self._count, error))
+            self._count += 1
 
     def used(self) -> list[C]:
         """The connections that a flush has to ask."""
         return list(self._used)
 
-    def breaks_since(self, number: int) -> tuple[list[ClusterError], int]:
-        """What broke since there were so many breaks, and how many there are now."""
+    def tell(self, since: int) -> tuple[list[ClusterError], int]:
+        """What broke since so many breaks were told, and how many are told now."""
         with self._lock:
-            return [error for at, error in self._breaks if at >= number], self.breaks
+            self.told = self._count
+            return [error for at, error in self._breaks if at >= since], self._count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tidegate.client.arguments import Message, encode_message
@@ -72,21 +72,22 @@ class JSONFrame(NamedTuple):
         """All in one."""
         return self.before + b",".join(items) + self.after
 
-    def parts(self, items: tuple[bytes, ...], room: int) -> Iterator[bytes]:
+    def parts(self, items: tuple[bytes, ...], room: int) -> list[bytes]:
         """As many as it takes for each to have ``room`` bytes at most; an item too long for any stands alone."""
         whole = self.around(items)
         if len(whole) <= room or len(items) == 1:
-            yield whole
-            return
+            return [whole]
+        parts: list[bytes] = []
         part: list[bytes] = []
         size = empty = len(self.before) + len(self.after)
         for item in items:
             if part and size + len(item) + len(part) > room:
-                yield self.around(part)
+                parts.append(self.around(part))
                 part, size = [], empty
             part.append(item)
             size += len(item)
-        yield self.around(part)
+        parts.append(self.around(part))
+        return parts
 
 
 def message_content(command: int, message: Message, raw: bool = False) -> Content:
@@ -141,7 +142,7 @@ def to_all_in_parts(content: Content, frame: JSONFrame, items: Iterable[bytes]) 
     items = tuple(items)
 
     def packets(addresses: Addresses, limit: int) -> Packets:
-        return _shared(content, tuple(frame.parts(items, content.room(limit))), addresses, limit)
+        return _shared(content, frame.parts(items, content.room(limit)), addresses, limit)
 
     return packets
 
@@ -177,15 +178,16 @@ def to_listed(content: Content, frame: JSONFrame, connections: Connections) -> P
     return packets
 
 
-def _shared(content: Content, exts: tuple[bytes, ...], addresses: Addresses, limit: int) -> Packets:
-    made: dict[bool, list[bytes]] = {}
-    packets: Packets = []
-    for address in addresses.all:
-        is_marked = content.is_marked_for(address, addresses)
-        if is_marked not in made:
-            made[is_marked] = [content.packet(limit, is_marked, ext) for ext in exts]
-        packets += [(address, packet) for packet in made[is_marked]]
-    return packets
+def _shared(content: Content, exts: Sequence[bytes], addresses: Addresses, limit: int) -> Packets:
+    plain = [content.packet(limit, False, ext) for ext in exts]
+    if not content.is_binary:
+        return [(address, packet) for address in addresses.all for packet in plain]
+    marked = [content.packet(limit, True, ext) for ext in exts]
+    return [
+        (address, packet)
+        for address in addresses.all
+        for packet in (marked if address in addresses.tidegate else plain)
+    ]
 
 
 def _pair(connection_id: int) -> bytes:

@@ -27,16 +27,16 @@ class Lease:
 
     Attributes:
         connections: by the gateway's address.
-        seen: how many breaks the thread has been told of.
+        told: how many breaks the thread needs not be told of any more.
     """
 
-    __slots__ = ("_store", "connections", "seen")
+    __slots__ = ("_store", "connections", "told")
 
     def __init__(self, store: ConnectionStore) -> None:
         # Weak, so that a client that nobody has any more goes away at once, its sockets with it.
         self._store = weakref.ref(store)
         self.connections: dict[str, Connection] = {}
-        self.seen = store.ledger.breaks
+        self.told = store.ledger.told
 
     def __del__(self) -> None:
         store = self._store()
@@ -107,10 +107,10 @@ class ConnectionStore:
         for connection in list(self._all):
             if not connection.lock.acquire(blocking=False):
                 continue
-            if connection.sock is not None and not connection.is_alive():
-                connection.close(failures.closed_unasked(connection.address))
-            is_closed = connection.sock is None
-            connection.lock.release()
+            try:
+                is_closed = connection.close_if_dead()
+            finally:
+                connection.lock.release()
             if is_closed and self._spare.pop(connection, self) is not self:
                 self._all.pop(connection, None)
         for connection in list(self.lease.connections.values()):
@@ -119,8 +119,7 @@ class ConnectionStore:
 
     def close(self, seconds: float) -> None:
         """Close all, waiting so long for those who use them."""
-        connections = list(self._all)
-        locked = lock(connections, seconds)
+        locked = lock(list(self._all), time.monotonic() + seconds)
         for connection in locked:
             connection.close()
         unlock(locked)
@@ -133,13 +132,20 @@ class ConnectionStore:
         return None
 
 
-def lock(connections: Iterable[Connection], seconds: float) -> list[Connection]:
-    """Lock all of them, in the one order that everybody keeps to; gives those that could be had in time."""
-    locked = []
-    deadline = time.monotonic() + seconds
-    for connection in sorted(connections, key=lambda each: each.number):
-        if connection.lock.acquire(timeout=max(deadline - time.monotonic(), 0)):
-            locked.append(connection)
+def lock(connections: Iterable[Connection], until: float) -> list[Connection]:
+    """Lock all of them, in the one order that everybody keeps to; gives those that could be had in time.
+
+    Args:
+        until: when it is too late, by `time.monotonic`.
+    """
+    locked: list[Connection] = []
+    try:
+        for connection in sorted(connections, key=lambda each: each.number):
+            if connection.lock.acquire(timeout=max(until - time.monotonic(), 0)):
+                locked.append(connection)
+    except BaseException:
+        unlock(locked)
+        raise
     return locked
 
 
