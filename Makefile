@@ -1,4 +1,4 @@
-# make run      the push server with its page on http://127.0.0.1:8000
+# make run      the chat room on http://127.0.0.1:8000, and for telnet on port 8282
 # make test     every test
 # make check    style and types
 # make bench    the benchmarks
@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml
 	@touch $(STAMP)
 
 run: $(STAMP)
-	@$(BIN)/tidegate push-server --page http://127.0.0.1:8000
+	@$(BIN)/tidegate demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto

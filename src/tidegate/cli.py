@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from tidegate import tables
+from tidegate.commands.demo import demo
 from tidegate.commands.push_server import push_server
 from tidegate.commands.send import send
 from tidegate.commands.starting import announcer, background_options, launch, name_of
@@ -57,6 +58,7 @@ def main() -> None:
     """Tidegate holds client connections and lets any backend push to them."""
 
 
+main.add_command(demo)
 main.add_command(push_server)
 main.add_command(send)
 
