@@ -147,7 +147,7 @@ class Cluster(RuleBasedStateMachine):
         assert {id(peer) for peer in router._ready} == {id(worker.peer) for worker in ready}
         if router.waiting and ready:  # nobody waits for what is there, but new clients for a worker with room
             waiting = [client for client in router._held.clients() if client.peer is None]
-            assert not waiting or all(peer.is_full for peer in router._ready)
+            assert not waiting or all(peer.is_full or peer.was_full for peer in router._ready)
 
     @invariant()
     def events_are_begun_in_order(self) -> None:
