@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.clients import client_frame
-from tests.gateway.support import Peer, Place, gateway
-from tests.net.support import LOOPS, Client, Runner, WebSocketClient, until
+from tests.gateway.clients import clients
+from tests.gateway.support import Peer, gateway
+from tests.net.support import LOOPS, Client, Runner, until
 from tidegate.gateway.parameters import MAX_NAME_SIZE
 from tidegate.net import throttle
 from tidegate.wire import commands, php
@@ -28,46 +26,6 @@ def run() -> Runner:
 BROKEN = b"\xff\xfe\x00 no text"
 NAMES = [b"0", b"7", b"-5", b"01", b"1.5", "直播 🎉".encode(), b" ", b"a\x00b", BROKEN, b"x" * MAX_NAME_SIZE]
 """Uids and groups: any text, and what is none."""
-
-
-class Clients:
-    """Some clients of a gateway, a push client, and their connection ids."""
-
-    def __init__(self, place: Place, push: Peer, sockets: list[WebSocketClient]) -> None:
-        self.place = place
-        self.push = push
-        self.sockets = sockets
-        self.ids = list(place.gateway.connections)
-
-    async def do(self, command: int, at: int = -1, ext: bytes = b"", body: bytes = b"", flags: int = 1) -> None:
-        await self.push.tell(command, self.ids[at] if at >= 0 else 0, ext, body, flags)
-
-    async def ask(self, command: int, at: int = -1, ext: bytes | list[Any] | dict[str, Any] = b"") -> Any:
-        number = self.ids[at] if at >= 0 else 0
-        return php.loads(await self.push.ask(command, number, ext if isinstance(ext, bytes) else _json(ext)))
-
-    async def got(self, *expected: list[str]) -> None:
-        """Each client was sent so much, and no more."""
-        await self.do(commands.SEND_TO_ALL, body=b"end")
-        for socket, texts in zip(self.sockets, expected, strict=True):
-            assert [await socket.read_text() for _ in range(len(texts) + 1)] == [*texts, "end"]
-
-    @property
-    def bad(self) -> int:
-        return int(self.place.gateway.snapshot()["extra"]["bad_commands"])
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
-@contextlib.asynccontextmanager
-async def clients(count: int = 3, **settings: Any) -> AsyncIterator[Clients]:
-    async with gateway(**settings) as place:
-        with contextlib.ExitStack() as stack:
-            sockets = [stack.enter_context(await WebSocketClient.open(place.port)) for _ in range(count)]
-            await until(lambda: len(place.gateway.connections) == count)
-            yield Clients(place, stack.enter_context(await Peer.connect(place.inner)), sockets)
 
 
 def test_any_bytes_are_a_uid_and_a_group(run: Runner) -> None:
@@ -155,104 +113,6 @@ def test_a_client_has_one_uid_and_a_uid_any_number_of_clients(run: Runner) -> No
             await those.do(commands.BIND_UID, 2, b"u")
             assert await those.ask(commands.GET_CLIENT_ID_BY_UID, ext=b"u") == [those.ids[0], those.ids[2]]
             assert await those.ask(commands.GET_CLIENT_ID_BY_UID, ext=b"v") == [those.ids[1]]
-
-    run(main())
-
-
-REACHED = [
-    (b"", "012"),
-    (b"{}", "012"),
-    (b"[]", "012"),
-    (b'{"connections":[%0,%2]}', "02"),
-    (b'{"connections":{"5":%0,"x":%0}}', "0"),
-    (b'{"connections":["%1",99]}', "1"),
-    (b'{"connections":[]}', ""),
-    (b'{"connections":{}}', ""),
-    (b'{"connections":null}', "012"),
-    (b'{"exclude":{"%0":1,"%1":"x"}}', "2"),
-    (b'{"exclude":[]}', "012"),
-    (b'{"exclude":null}', "012"),
-    (b'{"exclude":{"a":1,"":2,"-1":3}}', "012"),
-    (b'{"connections":[%0,%1],"exclude":{"%1":%1}}', "0"),
-]
-
-
-def test_send_to_all_reaches_whom_it_names(run: Runner) -> None:
-    async def main() -> None:
-        async with clients() as those:
-            for ext, reached in REACHED:
-                for at, number in enumerate(those.ids):
-                    ext = ext.replace(b"%%%d" % at, b"%d" % number)
-                await those.do(commands.SEND_TO_ALL, ext=ext, body=ext)
-                await those.got(*([ext.decode()] if str(at) in reached else [] for at in range(3)))
-
-    run(main())
-
-
-def test_messages_to_uids_and_groups_reach_each_client_once(run: Runner) -> None:
-    async def main() -> None:
-        async with clients() as those:
-            for at, uid in enumerate((b"u", b"u", b"7")):
-                await those.do(commands.BIND_UID, at, uid)
-            for at, group in ((0, b"a"), (1, b"a"), (1, b"0"), (2, b"0")):
-                await those.do(commands.JOIN_GROUP, at, group)
-            await those.do(commands.SEND_TO_UID, ext=b'["u","u","nobody"]', body=b"1")
-            await those.do(commands.SEND_TO_UID, ext=b'{"3":7,"4":"u"}', body=b"2")
-            await those.do(commands.SEND_TO_GROUP, ext=b'{"group":["a",0],"exclude":null}', body=b"3")
-            await those.do(
-                commands.SEND_TO_GROUP, ext=b'{"group":{"1":"0"},"exclude":{"%d":1}}' % those.ids[2], body=b"4"
-            )
-            await those.do(commands.SEND_TO_GROUP, ext=b'{"group":[]}', body=b"5")
-            await those.got(["1", "2", "3"], ["1", "2", "3", "4"], ["2", "3"])
-
-    run(main())
-
-
-@pytest.mark.parametrize(
-    ("flags", "body", "frame"),
-    [
-        (1, "héllo".encode(), (0x81, "héllo".encode())),
-        (1, b"", (0x81, b"")),
-        (1, b"\xff\x00", (0x82, b"\xff\x00")),
-        (5, b"text", (0x82, b"text")),
-        (3, b"\x82\x01x", (0x82, b"x")),
-        (0, php.dumps(None), (0x81, b"null")),
-        (0, php.dumps([1, 2.0, 0.5, True, None, "直/\u2028"]), (0x81, '[1,2,0.5,true,null,"直\\/\\u2028"]'.encode())),
-        (0, php.dumps({"a": {"b": []}, 7: "x"}), (0x81, b'{"a":{"b":[]},"7":"x"}')),
-    ],
-)
-def test_a_body_is_text_binary_raw_or_a_php_value(
-    run: Runner, flags: int, body: bytes, frame: tuple[int, bytes]
-) -> None:
-    async def main() -> None:
-        async with clients(1) as those:
-            for command in (commands.SEND_TO_ONE, commands.SEND_TO_ALL):
-                await those.do(command, 0, body=body, flags=flags)
-                assert await those.sockets[0].read_frame() == frame
-
-    run(main())
-
-
-@pytest.mark.parametrize(
-    ("flags", "body", "last"),
-    [
-        (0, b"N;", None),
-        (1, b"bye", (0x81, b"bye")),
-        (3, b"bye", (0x81, b"bye")),  # the raw flag has no meaning here
-        (5, b"bye", (0x82, b"bye")),
-        (1, b"", (0x81, b"")),
-        (0, php.dumps({"a": 1}), (0x81, b'{"a":1}')),
-    ],
-)
-def test_kick_sends_a_last_message_and_closes(
-    run: Runner, flags: int, body: bytes, last: tuple[int, bytes] | None
-) -> None:
-    async def main() -> None:
-        async with clients(1) as those:
-            await those.do(commands.KICK, 0, body=body, flags=flags)
-            if last is not None:
-                assert await those.sockets[0].read_frame() == last
-            assert await those.sockets[0].read_close() == (1000, "")
 
     run(main())
 
