@@ -109,6 +109,20 @@ def test_threads_that_wait_for_a_mute_register_fail_together() -> None:
         assert time.monotonic() - started < 4 * 0.5
 
 
+def test_a_connection_that_another_thread_keeps_costs_no_more_than_the_timeout() -> None:
+    with ScriptedGateway() as gateway, GatewayClient(timeout=0.3) as client:
+        client.send_to_client(gateway.client_id(), "hello")
+        (connection,) = client._now().store._all
+        with connection.lock:
+            with pytest.raises(ClusterTimeoutError, match=f"{gateway.address} still keeps another call waiting"):
+                client.send_to_client(gateway.client_id(), "again")
+            with pytest.raises(ClusterTimeoutError, match=f"{gateway.address} still keeps another call waiting"):
+                client.flush()
+        client.send_to_client(gateway.client_id(), "now")
+        client.flush()
+        assert gateway.bodies() == ["hello", "now"]
+
+
 def test_a_client_that_nobody_has_any_more_closes_its_connections() -> None:
     with ScriptedGateway() as gateway:
         client = GatewayClient()
