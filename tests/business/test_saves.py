@@ -21,6 +21,10 @@ def dumps(value: dict[str, Any]) -> bytes:
     return php.dumps(value) if value else b""
 
 
+def split(value: bytes) -> php.Array:
+    return php.split_array(value) if value else {}
+
+
 class Model:
     """A worker and its gateway, and what is on its way between them."""
 
@@ -79,7 +83,7 @@ class Model:
         self.position += 1
         if self.saves is None:
             self.saves = Saves()
-        self.saves.note(before, after, self.position, whole=whole)
+        self.saves.note(split(before), split(after), self.position, whole=whole)
         self.to_gateway.append(command)
         saved = command[1]
         self.unapplied.append(dict.fromkeys(KEYS) | saved if whole else saved)
@@ -153,7 +157,7 @@ def test_no_own_save_is_seen_older_and_others_changes_to_other_keys_are_kept(ste
 
 def test_keys_that_others_change_show_as_soon_as_the_save_is_confirmed() -> None:
     saves = Saves()
-    saves.note(b"", dumps({"auth": 0}), 1)
+    saves.note({}, split(dumps({"auth": 0})), 1)
     assert saves.resolve(b"", 0) == dumps({"auth": 0})
     assert saves.resolve(dumps({"auth": 1, "x": 1}), 0) == dumps({"auth": 0, "x": 1})
     assert not saves.is_settled(0)
@@ -163,24 +167,24 @@ def test_keys_that_others_change_show_as_soon_as_the_save_is_confirmed() -> None
 
 def test_a_deleted_key_does_not_come_back_with_an_older_event() -> None:
     saves = Saves()
-    saves.note(dumps({"a": 1, "b": 1}), dumps({"b": 1}), 1)
+    saves.note(split(dumps({"a": 1, "b": 1})), split(dumps({"b": 1})), 1)
     assert saves.resolve(dumps({"a": 1, "b": 2}), 0) == dumps({"b": 2})
     assert saves.resolve(dumps({"a": 1}), 0) == b""
 
 
 def test_a_session_that_cannot_be_read_is_left_as_it_is() -> None:
     saves = Saves()
-    saves.note(b"", dumps({"a": 1}), 1)
+    saves.note({}, split(dumps({"a": 1})), 1)
     stored = b'a:1:{s:1:"o";O:8:"stdClass":0:{}}'
     assert saves.resolve(stored, 0) == stored
 
 
 def test_towards_php_a_value_that_the_key_never_had_here_is_somebody_elses() -> None:
     saves = Saves(compares=True)
-    saves.note(b"", dumps({"auth": 0}), 10)
+    saves.note({}, split(dumps({"auth": 0})), 10)
     assert saves.resolve(b"", 0) == dumps({"auth": 0})  # it left before the save arrived
     assert saves.resolve(dumps({"x": 1}), 0) == dumps({"x": 1, "auth": 0})
     assert saves.resolve(dumps({"auth": 1}), 0) == dumps({"auth": 1})
-    saves.note(dumps({"auth": 0}), dumps({"auth": 2}), 11)
+    saves.note(split(dumps({"auth": 0})), split(dumps({"auth": 2})), 11)
     assert saves.resolve(dumps({"auth": 0}), 0) == dumps({"auth": 2})  # the save before this one
     assert saves.resolve(dumps({"auth": 0}), 11) == dumps({"auth": 0})  # so much later it is somebody else's

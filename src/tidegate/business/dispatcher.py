@@ -5,6 +5,7 @@ It does no I/O. A `def` handler runs where its event arrives; what is async, or 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import logging
@@ -45,7 +46,7 @@ class Dispatcher:
 
     Args:
         name: of the worker, for logs.
-        handlers: by the command of their event; set before the first comes.
+        handlers: by the command of their event; `settle` is called when they are set.
         threads: for `def` handlers; 0 runs them in the loop.
         max_pending: events taken and not finished, over which `is_over` says so until half of them are done.
         relieved: is called then.
@@ -77,10 +78,16 @@ class Dispatcher:
         self.runner = Runner(self._waits, self._ended, self._returned)
         self.pool: Pool | None = None
         self._in_threads: frozenset[int] = frozenset()
-        self._on_message = None if threads else handlers.get(ON_MESSAGE)
+        self._on_message: Callable[..., Any] | None = None
         if threads:
             self.pool = Pool(name, threads, handover, lambda job: self._waits(job.call), self._left_thread)
-            self._in_threads = frozenset(command for command, fn in handlers.items() if not _is_async(fn))
+
+    def settle(self) -> None:
+        """The handlers are what they are now."""
+        if self.pool is None:
+            self._on_message = self.handlers.get(ON_MESSAGE)
+        else:
+            self._in_threads = frozenset(command for command, fn in self.handlers.items() if not _is_async(fn))
 
     @property
     def busy(self) -> Packet | Call | None:
@@ -281,12 +288,15 @@ class Dispatcher:
     def _save(self, client: Client, session: dict[Any, Any]) -> None:
         try:
             client._gateway.save(client, session)
-        except (TypeError, ValueError, OverflowError) as error:  # PHPValueError is one of them
+        except Exception as error:  # what can't be serialized has many forms
             self.counts.unsaved_sessions += 1
             self.throttle.log(logging.ERROR, "%s: client %s: its session is not saved: %s", self.name, client.id, error)
 
     def _failed(self, client: Client, fn: Callable[..., Any], error: BaseException) -> None:
         self.counts.handler_errors += 1
+        if isinstance(error, asyncio.CancelledError):
+            self.throttle.log(logging.WARNING, "%s: client %s: %s was cancelled", self.name, client.id, name_of(fn))
+            return
         logger.error("%s: client %s: %s failed", self.name, client.id, name_of(fn), exc_info=error)
 
     def give_back(self, client: Client, link: GatewayLink | None) -> None:

@@ -31,10 +31,10 @@ class Gateways:
 
     Args:
         make_gateway: makes one of its address.
-        greeting: the first packet on each link.
         max_packet_size: bytes.
 
     Attributes:
+        greeting: the first packet on each link.
         addresses: where they are: those that Register names, and those that are linked besides.
     """
 
@@ -42,14 +42,13 @@ class Gateways:
         self,
         dispatcher: Dispatcher,
         make_gateway: Callable[[str], RemoteGateway],
-        greeting: bytes,
         max_packet_size: int,
     ) -> None:
         self.addresses = Addresses()
+        self.greeting = b""
         self._listed = Addresses()
         self._dispatcher = dispatcher
         self._make_gateway = make_gateway
-        self._greeting = greeting
         self._max_packet_size = max_packet_size
         self._keepers: dict[str, Keeper] = {}
         self._is_held = False
@@ -79,7 +78,7 @@ class Gateways:
         for address in addresses.all:
             if address not in self._keepers:
                 gateway = self._make_gateway(address)
-                self._keepers[address] = Keeper(gateway, self._dispatcher, self._greeting, self._look_around)
+                self._keepers[address] = Keeper(gateway, self._dispatcher, self.greeting, self._look_around)
         for address, keeper in self._keepers.items():
             keeper.gateway.register(address in addresses.all, address in addresses.tidegate)
             if keeper.gateway.is_listed:

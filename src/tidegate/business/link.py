@@ -7,7 +7,7 @@ import itertools
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-from tidegate.business.progress import Progress
+from tidegate.business.progress import Progress, Untold
 from tidegate.client import failures
 from tidegate.errors import ClusterError
 from tidegate.net.link import Link, Reader
@@ -75,7 +75,7 @@ class GatewayLink(Link):
         self.is_tidegate = False
         self.is_drained = False
         self.received = 0
-        self.progress = Progress()
+        self.progress: Progress | Untold = Untold()
         self.confirmed = self._reactor.tick
         self.requests: dict[int, Request] = {}
         self._numbers = itertools.count(1)
@@ -87,6 +87,7 @@ class GatewayLink(Link):
     def greet(self) -> None:
         """The gateway is Tidegate's."""
         self.is_tidegate = True
+        self.progress = Progress()
         self.confirmed = 0
 
     def put(self, data: bytes) -> bool:

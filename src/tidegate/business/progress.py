@@ -6,7 +6,7 @@ from tidegate.wire import commands
 from tidegate.wire.packet import pack
 from tidegate.wire.progress import pack_numbers, pack_progress
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "Untold"]
 
 
 class Progress:
@@ -55,3 +55,19 @@ class Progress:
         names, self._names = self._names, []
         self._told, self._reported = now, self.low
         return pack(commands.PROGRESS, 0, pack_numbers(names) if names else b"", pack_progress(*now))
+
+
+class Untold:
+    """In its place, for a gateway that is not told."""
+
+    __slots__ = ("finished",)
+
+    def __init__(self) -> None:
+        self.finished = 0
+
+    def start(self, number: int) -> None:
+        """An event is begun."""
+
+    def report(self) -> bytes:
+        """There is nothing to tell."""
+        return b""

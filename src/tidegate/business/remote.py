@@ -157,49 +157,55 @@ class RemoteGateway:
 
     # Sessions
 
-    def save(self, client: Client, changed: Mapping[Any, Any]) -> None:
+    def save(self, client: Client, now: Mapping[Any, Any]) -> None:
         """Send what a handler changed in a session; towards PHP all of it.
 
         Raises:
             TypeError, OverflowError: it can't be serialized.
             ValueError: it is too long, or what was stored before can't be read.
         """
-        before, link = client._stored, self.link
-        change = session.diff(before, changed)
-        if change is None:
+        old, changed, gone = session.compare(client._stored, now)
+        if not changed and not gone:
             return
-        if link is not None and link.is_tidegate:
-            after = session.patch(before, *change)
-            packet = pack(commands.PATCH_SESSION, client._number, *change)
+        new = {**old, **changed}
+        for key in gone:
+            del new[key]
+        stored = php.join_array(new) if new else b""
+        if self.link is not None and self.link.is_tidegate:
+            packet = pack(commands.PATCH_SESSION, client._number, *session.pack_patch(changed, gone))
         else:
-            after = php.dumps(changed) if changed else b""
-            packet = pack(commands.SET_SESSION, client._number, after)
+            packet = pack(commands.SET_SESSION, client._number, stored)
         if len(packet) > self.max_packet_size:
             raise ValueError(f"it has {len(packet) - HEADER_SIZE} bytes, more than a packet to the gateway may have")
         self.send(packet)
-        self._note(client, before, after, whole=False)
+        client._stored = stored
+        self._note(client, old, new, whole=False)
 
-    def changed(self, client: Client, before: bytes, after: bytes, *, whole: bool) -> None:
-        """A session was changed by a command of this worker's: keep it in mind, and show it to a handler that runs."""
-        self._note(client, before, after, whole=whole)
+    def changed(self, client: Client, stored: bytes, *, whole: bool) -> None:
+        """A session was changed by a command of this worker's: keep it in mind, and show it to a handler that runs.
+
+        Raises:
+            PHPValueError: it can't be read, or could not be before.
+        """
+        before = client._stored
+        self._note(client, *(php.split_array(data) if data else {} for data in (before, stored)), whole=whole)
+        client._stored = stored
         if client._session is None:
             return
-        new = php.loads_array(after) if after else {}
-        old = php.loads_array(before) if before else {}
+        old, new = (php.loads_array(data) if data else {} for data in (before, stored))
         for key in {**old, **new}:
             if key not in new:
                 client._session.pop(key, None)
             elif key not in old or old[key] != new[key]:
                 client._session[key] = new[key]
 
-    def _note(self, client: Client, before: bytes, after: bytes, *, whole: bool) -> None:
-        client._stored = after
+    def _note(self, client: Client, old: php.Array, new: php.Array, *, whole: bool) -> None:
         link = self.link
         if link is None:
             return
         if client._saves is None:
             client._saves = Saves(compares=not link.is_tidegate)
-        client._saves.note(before, after, link.save_position(), whole=whole)
+        client._saves.note(old, new, link.save_position(), whole=whole)
         self._unconfirmed[client] = None
 
     # What the link calls

@@ -57,14 +57,20 @@ class Running:
                 address, self.dispatcher, self.handover, settings.secret_key, limit, settings.max_packet_size
             )
 
-        hello = greeting(key, settings.secret_key, self.dispatcher.wanted())
-        self.gateways = Gateways(self.dispatcher, make_gateway, hello, settings.max_packet_size)
+        self.gateways = Gateways(self.dispatcher, make_gateway, settings.max_packet_size)
         self.directory = Directory(parse_cluster(settings.cluster), settings.secret_key, self.gateways.listed)
         self.sync = BlockingPush(self.handover, self.gateways.act, self.gateways.ask, self.gateways.flush)
         self.watchdog = Watchdog(self.dispatcher, settings.handler_timeout) if settings.handler_timeout else None
         self.tasks: set[asyncio.Task[None]] = set()
+        self._key, self._secret_key = key, settings.secret_key
         self._reactor = Reactor.acquire()
         self._reactor.sweepers.append(self.gateways.sweep)
+
+    def start(self) -> None:
+        """Look for gateways, and take events of theirs for the handlers that there are now."""
+        self.dispatcher.settle()
+        self.gateways.greeting = greeting(self._key, self._secret_key, self.dispatcher.wanted())
+        self.directory.start()
 
     async def end(self) -> None:
         """Let go of everything."""
@@ -87,9 +93,8 @@ class Running:
         client = gateway.clients.get(number) if gateway is not None else None
         if gateway is None or client is None:
             return
-        before = client._stored
         try:
-            gateway.changed(client, before, changes if whole else session.merge(before, changes), whole=whole)
+            gateway.changed(client, changes if whole else session.merge(client._stored, changes), whole=whole)
         except PHPValueError:  # what is there can't be read, and is the gateway's alone
             return
 

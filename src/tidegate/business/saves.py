@@ -45,16 +45,12 @@ class Saves:
         self._keys: dict[bytes, Saved] = {}
         self._replaced = 0  # position of the last save of the whole
 
-    def note(self, before: bytes, after: bytes, position: int, *, whole: bool = False) -> None:
+    def note(self, old: php.Array, new: php.Array, position: int, *, whole: bool = False) -> None:
         """A session was saved.
 
         Args:
             whole: what others may have changed meanwhile went with it.
-
-        Raises:
-            PHPValueError: one of both is no serialized array.
         """
-        old, new = _split(before), _split(after)
         keys = {**old, **new}
         if whole:
             self._replaced = position

@@ -114,13 +114,15 @@ class BusinessWorker(AsyncPushAPI):
         self._is_stopping = False
 
     def set_callback(self, name: str, fn: Callable[..., Any] | None) -> None:
-        """Set a callback by its name; those of clients before the worker starts."""
+        """Set a callback by its name; one for an event that had none, until `on_worker_start` has returned."""
         if name not in CALLBACKS:
             self._process_callbacks[name] = fn
         elif fn is None:
             self._handlers.pop(CALLBACKS[name], None)
         else:
             self._handlers[CALLBACKS[name]] = fn
+        if self._running is not None:
+            self._running.dispatcher.settle()
 
     def settings(self, config: Mapping[str, Any]) -> BusinessSettings:
         """What holds for it: from code, environment, TOML and defaults.
@@ -145,7 +147,7 @@ class BusinessWorker(AsyncPushAPI):
         try:
             await self._call("on_worker_start")
             began = time.monotonic()
-            running.directory.start()
+            running.start()
             if not await running.directory.known(READY_SECONDS):
                 logger.warning("%s: no Register answers: %s", self.name, ", ".join(parse_cluster(settings.cluster)))
             elif not await running.gateways.linked(READY_SECONDS - (time.monotonic() - began)):

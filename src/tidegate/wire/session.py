@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate.wire import php
 
-__all__ = ["diff", "merge", "pack_patch", "patch"]
+__all__ = ["compare", "diff", "merge", "pack_patch", "patch"]
 
 
 def merge(session: bytes, update: bytes) -> bytes:
@@ -49,18 +49,25 @@ def diff(before: bytes, after: Mapping[Any, Any]) -> tuple[bytes, bytes] | None:
         TypeError, OverflowError: it can't be serialized.
         PHPValueError: what was before is no serialized array, or has an object.
     """
+    _, changed, gone = compare(before, after)
+    return pack_patch(changed, gone) if changed or gone else None
+
+
+def compare(before: bytes, after: Mapping[Any, Any]) -> tuple[php.Array, php.Array, list[bytes]]:
+    """What was there, what of it is another value now, and which keys are gone; keys and values serialized.
+
+    Raises:
+        TypeError, OverflowError, PHPValueError: as with `diff`.
+    """
     old = php.split_array(before) if before else {}
     new = {php.dumps_key(key): php.dumps(value) for key, value in after.items()}
     changed = {key: value for key, value in new.items() if not _is_same(old.get(key), value)}
-    gone = [key for key in old if key not in new]
-    if not changed and not gone:
-        return None
-    return pack_patch(changed, gone)
+    return old, changed, [key for key in old if key not in new]
 
 
 def _is_same(old: bytes | None, new: bytes) -> bool:
     """Whether a value is what it was; PHP may have written a float with more digits than are needed."""
-    return old == new or (old is not None and php.dumps(php.loads(old)) == new)
+    return old == new or (old is not None and b"d:" in old and php.dumps(php.loads(old)) == new)
 
 
 def pack_patch(changed: Mapping[bytes, bytes], gone: list[bytes]) -> tuple[bytes, bytes]:
