@@ -39,8 +39,8 @@ CAPABILITIES = json.dumps({"tidegate": 1}, separators=(",", ":")).encode()
 MORE = b"more"
 """The ext data of an answer to QUERY that is continued in the next packet of its number, being too long for one."""
 ANSWER_SIZE = struct.Struct("!I")
-ANSWERS_LIMIT = 64 * 1024 * 1024
-"""Bytes that may wait for somebody who goes on asking and reads no answers."""
+READ_SECONDS = 60
+"""That a push client may leave its answers unread, once there are too many of them."""
 MAX_KEY = 256
 """Characters of a worker_key."""
 
@@ -52,15 +52,21 @@ class InnerLink(Link):
         since: the reactor's tick at which it was accepted.
         is_known: whether its first packet was right.
         worker: at its other end; None where it is a push client.
+        unread: bytes of answers that were added while it was full.
+        stopped: the tick since which nothing is done for it until it has read its answers; None where it is not so.
+        backlog: packets that wait for that.
     """
 
-    __slots__ = ("is_known", "since", "worker")
+    __slots__ = ("backlog", "is_known", "since", "stopped", "unread", "worker")
 
     def __init__(self, owner: InnerPort, reader: PacketReader, limit: int, sock: socket.socket | None) -> None:
         super().__init__(owner, reader, limit, sock)
         self.since = owner.reactor.tick
         self.is_known = False
         self.worker: Peer | None = None
+        self.unread = 0
+        self.stopped: int | None = None
+        self.backlog: list[Packet] = []
 
     def __str__(self) -> str:
         if self.worker is not None:
@@ -76,8 +82,8 @@ class InnerPort:
         name: for logs.
         secret_key: that every connection must show; an empty one too.
         max_packet_size: bytes.
-        send_limit: bytes that may wait for a worker before its clients are read from no more, and for anybody before
-            no more questions of its are read.
+        send_limit: bytes that may wait for a worker before its clients are read from no more, and of answers for
+            anybody before nothing more that it asks is done.
         pings: whether workers are on other machines, so that connections must not be silent.
 
     Attributes:
@@ -153,7 +159,7 @@ class InnerPort:
         return link
 
     def link_received(self, link: InnerLink, packets: list[Packet]) -> None:
-        for packet in packets:
+        for position, packet in enumerate(packets, 1):
             try:
                 if link.is_known and packet[0] not in GREETINGS:
                     self._carry_out(link, packet)
@@ -171,6 +177,9 @@ class InnerPort:
                 logger.exception("%s: command %d from %s failed", self.name, packet[0], link)
             if link.closing or link.is_closed:
                 return
+            if link.stopped is not None:
+                link.backlog = packets[position:]
+                return
 
     def _carry_out(self, link: InnerLink, packet: Packet) -> None:
         command, peer = packet[0], link.worker
@@ -182,17 +191,24 @@ class InnerPort:
                 self._answer(link, ANSWER_SIZE.pack(len(answer)) + answer)
 
     def _answer(self, link: InnerLink, *pieces: bytes) -> None:
-        if link.queued_bytes > ANSWERS_LIMIT:
-            self.throttle.log(logging.WARNING, "%s: %s asks and reads no answers, it is closed", self.name, link)
-            link.destroy()
-            return
         for piece in pieces:
             link.send(piece)
-        if link.is_full:
-            link.pause_reading()  # it is to ask for no more until it has read these
+        if not link.is_full:
+            link.unread = 0
+            return
+        # Of a worker it is most often full of events, and those are no reason to leave its commands undone.
+        link.unread += sum(map(len, pieces))
+        if link.worker is None or link.unread > self._send_limit:
+            link.stopped = self.reactor.tick
+            link.pause_reading()
 
     def link_drained(self, link: InnerLink) -> None:
-        link.resume_reading()
+        if link.stopped is not None:
+            link.stopped, link.unread = None, 0
+            backlog, link.backlog = link.backlog, []
+            self.link_received(link, backlog)
+            if link.stopped is None:
+                link.resume_reading()
         if link.worker is not None:
             self._router.link_drained(link.worker)
 
@@ -266,6 +282,7 @@ class InnerPort:
     def _refuse(self, link: InnerLink, reason: str) -> None:
         self.refused += 1
         self.throttle.log(logging.WARNING, "%s: connection from %s refused: %s", self.name, link, reason)
+        link.flush()  # answers to what came before
         link.destroy()
 
     # What only workers that are Tidegate's send
@@ -315,6 +332,9 @@ class InnerPort:
         for link in tuple(self._links):
             if not link.is_known and tick - link.since > CONNECT_SECONDS:
                 self._refuse(link, f"no first packet in {CONNECT_SECONDS} s")
+            elif link.worker is None and link.stopped is not None and tick - link.stopped > READ_SECONDS:
+                self.throttle.log(logging.WARNING, "%s: %s asks and reads no answers, it is closed", self.name, link)
+                link.destroy()
         if self._next_ping and tick >= self._next_ping:
             self._next_ping = tick + PING_SECONDS
             for link in self._links:
