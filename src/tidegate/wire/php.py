@@ -34,6 +34,7 @@ INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 FIXED_DIGITS = 17
 """Digits before the point up to which PHP writes a float without an exponent (serialize_precision -1)."""
 DECIMAL_KEY = re.compile(r"0|-?[1-9][0-9]{0,18}")
+"""None begins with a character above "9", which is quicker to see for most keys."""
 INTEGER = re.compile(rb"i:(-?[0-9]{1,20});")
 FLOAT = re.compile(rb"d:([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NAN);")
 LENGTH = re.compile(rb's:([0-9]{1,10}):"')
@@ -99,7 +100,7 @@ def dumps_key(key: object) -> bytes:
         OverflowError: it has more than 64 bits.
     """
     if isinstance(key, str):
-        if DECIMAL_KEY.fullmatch(key) and INT_MIN <= int(key) <= INT_MAX:
+        if key[:1] <= "9" and DECIMAL_KEY.fullmatch(key) and INT_MIN <= int(key) <= INT_MAX:
             return b"i:%s;" % key.encode()
         return _string(_encode(key))
     if isinstance(key, int):
@@ -224,7 +225,7 @@ def _key(data: bytes, at: int) -> tuple[int | str | bytes, int]:
         return _int(data, at)
     raw, end = _bytes(data, at)
     key = _text(raw)
-    if isinstance(key, str) and DECIMAL_KEY.fullmatch(key) and INT_MIN <= int(key) <= INT_MAX:
+    if raw[:1] <= b"9" and isinstance(key, str) and DECIMAL_KEY.fullmatch(key) and INT_MIN <= int(key) <= INT_MAX:
         return int(key), end
     return key, end
 

@@ -56,11 +56,15 @@ def diff(before: bytes, after: Mapping[Any, Any]) -> tuple[bytes, bytes] | None:
 def compare(before: bytes, after: Mapping[Any, Any]) -> tuple[php.Array, php.Array, list[bytes]]:
     """What was there, what of it is another value now, and which keys are gone; keys and values serialized.
 
+    Where nothing is changed, what was there may be left out: it is not looked at closely then.
+
     Raises:
         TypeError, OverflowError, PHPValueError: as with `diff`.
     """
-    old = php.split_array(before) if before else {}
     new = {php.dumps_key(key): php.dumps(value) for key, value in after.items()}
+    if php.join_array(new) == before:
+        return {}, {}, []
+    old = php.split_array(before) if before else {}
     changed = {key: value for key, value in new.items() if not _is_same(old.get(key), value)}
     return old, changed, [key for key in old if key not in new]
 
