@@ -164,6 +164,27 @@ def test_what_had_come_of_a_dead_gateway_is_handled_before_its_clients_are_close
     run(main())
 
 
+def test_clients_whose_end_another_worker_was_told_of_are_forgotten_in_time(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.business.keeper.LOOK_SECONDS", 1)
+    monkeypatch.setattr("tidegate.business.keeper.LOOK_PARTS", 1)
+    log: list[str] = []
+
+    async def main() -> None:
+        async with serving(logging_worker(log)) as (worker, gateway, link):
+            gateway.online = {1, 3}
+            for number in (1, 2, 3):
+                link.message(number, "hello")
+            link.message(4, "wait")
+            await until(lambda: worker.snapshot()["connections"] == 3)
+            worker.gate.set()
+            await until(lambda: worker.snapshot()["connections"] == 2)
+            assert not any("closed" in line for line in log)
+
+    run(main())
+
+
 def test_a_gateway_that_refuses_is_an_error_that_speaks_of_the_secret_once(
     run: Runner, hurry: None, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -168,7 +168,7 @@ class Gateways:
         """Once a second."""
         self._dispatcher.throttle.flush()
         for address, keeper in tuple(self._keepers.items()):
-            keeper.gateway.sweep()
+            keeper.sweep()
             if keeper.is_idle:
                 del self._keepers[address]
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
 from tidegate.business.client import Client
 from tidegate.business.dispatcher import Dispatcher
@@ -35,6 +37,10 @@ GONE_SECONDS = 5.0
 CLOSED_A_TURN = 200
 """Clients of a gateway that is gone, whose on_close is called in one turn."""
 ASKED_A_PACKET = 5_000
+LOOK_SECONDS = 60
+"""Between looks for clients whose end another worker was told of, as a gateway with a router of the user's own does."""
+LOOK_PARTS = 10
+"""In which all clients are looked for, one part at a time."""
 
 
 class Keeper:
@@ -54,7 +60,8 @@ class Keeper:
         self._changed = changed
         self._is_told = False  # that there is no link
         self._task: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._seconds = 0
         self._gone: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -72,7 +79,7 @@ class Keeper:
     async def stop(self) -> None:
         """End everything."""
         self.hold()
-        tasks = [*self._closing, *((self._task,) if self._task is not None else ())]
+        tasks = [*self._tasks, *((self._task,) if self._task is not None else ())]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -82,7 +89,7 @@ class Keeper:
     def is_idle(self) -> bool:
         """Whether nothing is left to do for a gateway that is listed no more."""
         gateway = self.gateway
-        return not (gateway.is_listed or gateway.link or gateway.clients or self._task or self._closing)
+        return not (gateway.is_listed or gateway.link or gateway.clients or self._task or self._tasks)
 
     # Links
 
@@ -179,6 +186,30 @@ class Keeper:
                 raise ClusterError(f"gateway {gateway.address} answered with what can't be read: {error}") from error
         return online
 
+    def sweep(self) -> None:
+        """Once a second."""
+        self.gateway.sweep()
+        self._seconds += 1
+        if self._seconds % LOOK_SECONDS == 0 and self.gateway.link is not None and self.gateway.greeted.is_set():
+            self._begin(self._look_for_gone())
+
+    async def _look_for_gone(self) -> None:
+        """Forget clients that are not there any more, of which no event tells this worker. Those that were looked for
+        go to the end of the table."""
+        gateway = self.gateway
+        clients = gateway.clients
+        part = tuple(itertools.islice(clients, len(clients) // LOOK_PARTS + 1))
+        for number in part:
+            clients[number] = clients.pop(number)
+        try:
+            online = await self._online(part)
+        except ClusterError:
+            return
+        for number in part:
+            client = clients.get(number)
+            if number not in online and client is not None and not (client._is_running or client._waiting):
+                gateway.forget(client)
+
     def bury(self) -> None:
         """The gateway is gone, unless it has come back: what had come of it is handled, and its clients are closed."""
         gateway = self.gateway
@@ -193,9 +224,12 @@ class Keeper:
         """Have the handlers told that clients are gone."""
         gone = tuple(clients)
         if gone:
-            task = asyncio.create_task(self._close_in_parts(gone))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._begin(self._close_in_parts(gone))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _close_in_parts(self, clients: Sequence[Client]) -> None:
         for start in range(0, len(clients), CLOSED_A_TURN):
