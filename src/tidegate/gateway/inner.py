@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from tidegate.errors import ProtocolError
+from tidegate.gateway.arrivals import Arrivals
 from tidegate.gateway.commander import Commander
 from tidegate.gateway.connection import GatewayConnection
 from tidegate.gateway.parameters import CommandError
@@ -57,16 +58,23 @@ class InnerLink(Link):
         backlog: packets that wait for that.
     """
 
-    __slots__ = ("backlog", "is_known", "since", "stopped", "unread", "worker")
+    __slots__ = ("_is_open_to_all", "_packets", "backlog", "is_known", "since", "stopped", "unread", "worker")
 
     def __init__(self, owner: InnerPort, reader: PacketReader, limit: int, sock: socket.socket | None) -> None:
         super().__init__(owner, reader, limit, sock)
+        self._packets = reader
+        self._is_open_to_all = not owner.has_secret
         self.since = owner.reactor.tick
         self.is_known = False
         self.worker: Peer | None = None
         self.unread = 0
         self.stopped: int | None = None
         self.backlog: list[Packet] = []
+
+    @property
+    def is_amid(self) -> bool:
+        """Whether a part of a command has come, from somebody who may send one."""
+        return self._packets.is_amid and (self.is_known or self._is_open_to_all)
 
     def __str__(self) -> str:
         if self.worker is not None:
@@ -115,6 +123,7 @@ class InnerPort:
         self._max_packet_size = max_packet_size
         self._send_limit = send_limit
         self._links: set[InnerLink] = set()
+        self._arrivals: Arrivals[InnerLink] = Arrivals(self._serve_arrival)
         self._empty = asyncio.Event()  # once it is closing and the last link is gone
         self._listener: Listener | None = None
         self._next_ping = self.reactor.tick + PING_SECONDS if pings else 0
@@ -129,6 +138,7 @@ class InnerPort:
         if self._listener is not None:
             self._listener.close()
             self._listener.abandon()
+        self._arrivals.close()
         self._empty.clear()
         for link in tuple(self._links):
             link.close()
@@ -140,6 +150,11 @@ class InnerPort:
         if self._sweep in self.reactor.sweepers:
             self.reactor.sweepers.remove(self._sweep)
             self.reactor.release()
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a connection has to say more than that it is there."""
+        return bool(self._secret)
 
     @property
     def workers(self) -> int:
@@ -156,9 +171,21 @@ class InnerPort:
     def make_connection(self, sock: socket.socket | None) -> InnerLink:
         link = InnerLink(self, PacketReader(self._max_packet_size), self._send_limit, sock)
         self._links.add(link)
+        self._arrivals.add(link)
         return link
 
     def link_received(self, link: InnerLink, packets: list[Packet]) -> None:
+        if link not in self._arrivals:
+            self._serve(link, packets)
+        elif packets[0][0] == commands.WORKER_CONNECT or not self._arrivals.hold(link, packets):
+            self._serve_arrival(link, packets)
+
+    def _serve_arrival(self, link: InnerLink, packets: list[Packet]) -> None:
+        self._serve(link, packets)
+        if packets[-1][0] != commands.GATEWAY_CLIENT_CONNECT:
+            self._arrivals.discard(link)
+
+    def _serve(self, link: InnerLink, packets: list[Packet]) -> None:
         for position, packet in enumerate(packets, 1):
             try:
                 if link.is_known and packet[0] not in GREETINGS:
@@ -206,7 +233,7 @@ class InnerPort:
         if link.stopped is not None:
             link.stopped, link.unread = None, 0
             backlog, link.backlog = link.backlog, []
-            self.link_received(link, backlog)
+            self._serve(link, backlog)
             if link.stopped is None:
                 link.resume_reading()
         if link.worker is not None:
@@ -214,6 +241,7 @@ class InnerPort:
 
     def link_lost(self, link: InnerLink, error: Exception | None) -> None:
         self._links.discard(link)
+        self._arrivals.discard(link)
         if not self._links:
             self._empty.set()
         if isinstance(error, ProtocolError):

@@ -43,6 +43,11 @@ class PacketReader:
         self._needed = 0  # bytes that it has to have before it is looked at again
         self.error: ProtocolError | None = None
 
+    @property
+    def is_amid(self) -> bool:
+        """Whether the header of a packet has come, and not all of the rest."""
+        return self._pending is not None and len(self._pending) >= HEADER_SIZE
+
     def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
         """Take bytes in; gives the packets that are complete with them."""
         if self.error is not None:
