@@ -39,21 +39,21 @@ async def leave(gateways: Gateways, dispatcher: Dispatcher, deadline: float) -> 
 
 async def _part(keeper: Keeper, dispatcher: Dispatcher) -> None:
     gateway = keeper.gateway
-    if gateway.link is None:
-        keeper.bury()
-    elif not gateway.link.is_tidegate:
+    if gateway.link is not None and not gateway.link.is_tidegate:
         gateway.stop_taking()
         while dispatcher.pending:  # noqa: ASYNC110 - it happens once
             await asyncio.sleep(POLL_SECONDS)
         return
-    else:
+    if gateway.link is not None:
         gateway.drain()
         await gateway.drained.wait()
-        if gateway.link is None:
+    if gateway.link is not None:
+        gateway.release_free()
+    is_buried = False
+    while gateway.clients:  # each goes when its handler has ended
+        if gateway.link is None and not is_buried:
+            is_buried = True
             keeper.bury()
-        else:
-            gateway.release_free()
-    while gateway.clients:  # noqa: ASYNC110 - each goes when its handler has ended
         await asyncio.sleep(POLL_SECONDS)
 
 

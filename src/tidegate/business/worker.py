@@ -35,6 +35,8 @@ READY_SECONDS = 5.0
 """For the gateways to be found and linked, before the worker is ready without."""
 HASTY_SECONDS = 1.0
 """That handlers have to end at a stop that is not graceful, and gateways to hang up."""
+LEAST_SECONDS = 0.5
+"""That `on_worker_stop` has in any case."""
 STOP_STAGE = 1
 """Where the whole app stops, after its gateways, so that it sees their clients go."""
 CALLBACKS = {
@@ -189,16 +191,17 @@ class BusinessWorker(AsyncPushAPI):
             running.gateways.hold()
             await running.directory.stop()
             await leave(running.gateways, running.dispatcher, patience)
-            await self._farewell()
+            await self._farewell(max(LEAST_SECONDS, stop.seconds_left))
             await hang_up(running.gateways, min(stop.deadline, time.monotonic() + HASTY_SECONDS))
         finally:
             await running.end()
             self._running, self._is_stopping = None, False
             context.current().running.remove(self)
 
-    async def _farewell(self) -> None:
+    async def _farewell(self, seconds: float) -> None:
         try:
-            await self._call("on_worker_stop")
+            async with asyncio.timeout(seconds):
+                await self._call("on_worker_stop")
         except Exception:
             logger.exception("%s: on_worker_stop failed", self.name)
 
