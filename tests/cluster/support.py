@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +29,8 @@ class ScriptedRegister:
         answer: bytes for each that asks; None for no answer.
         first: bytes for each connection as soon as it is there.
         hangs_up: right behind the answer, or where there is none behind the first line.
+        cuts_off: so many connections from the first on, behind their first line and without a word.
+        resets: those, instead of closing them in good order.
     """
 
     def __init__(self, answer: bytes | None = listing(), *, hangs_up: bool = False, first: bytes = b"") -> None:
@@ -34,6 +38,8 @@ class ScriptedRegister:
         self.answer = answer
         self.first = first
         self.hangs_up = hangs_up
+        self.cuts_off = 0
+        self.resets = False
         self.lines: list[dict[str, Any]] = []
         self.accepted = 0
         self.writers: list[asyncio.StreamWriter] = []
@@ -86,6 +92,11 @@ class ScriptedRegister:
         while line := await reader.readline():
             message = json.loads(line)
             self.lines.append(message)
+            if self.accepted <= self.cuts_off:
+                if self.resets:
+                    sock: socket.socket = writer.get_extra_info("socket")
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
             if message["event"] == "worker_connect" and self.answer is not None:
                 writer.write(self.answer)
             if self.hangs_up:

@@ -124,6 +124,73 @@ def test_a_refusal_is_logged_once_as_an_error_and_tried_again(
     assert "is there again" in warning
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_hangs_up_at_once_does_not_refuse_us_before_it_did_so_twice(
+    run: Runner, hurry: None, caplog: pytest.LogCaptureFixture, times: int
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with ScriptedRegister() as register:
+            register.cuts_off = times
+            announcement = announcing(register)
+            await until(lambda: "is there again" in caplog.text)
+            assert announcement.connected == 1
+            assert register.accepted == times + 1
+            await announcement.stop()
+
+    run(main())
+    errors, warnings, notes = (messages(caplog, level) for level in (logging.ERROR, logging.WARNING, logging.INFO))
+    assert "it hung up. Trying again" in notes[0]
+    assert len(errors) == times - 1
+    assert all("refuses us" in error for error in errors)
+    assert len(warnings) == times - 1
+    assert "is there again" in (warnings or notes)[-1]
+
+
+def test_one_that_breaks_off_between_hanging_up_has_not_refused_us(
+    run: Runner, hurry: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        register = ScriptedRegister()
+        register.cuts_off = 2
+        await register.start()
+        announcement = announcing(register)
+        for count in (1, 2):
+            await until(lambda count=count: register.accepted == count)  # type: ignore[misc]
+            await register.stop()
+            await asyncio.sleep(0.1)  # several attempts
+            await register.start()
+        assert await announcement.announced(5)
+        await until(lambda: len(messages(caplog)) == 2)
+        await announcement.stop()
+        await register.stop()
+
+    run(main())
+    assert not messages(caplog, logging.ERROR)
+
+
+def test_a_register_whose_successor_is_there_at_once_is_no_warning(
+    run: Runner, hurry: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with ScriptedRegister(listing("10.0.0.1:1")) as register:
+            announcement, following = announcing(register), Following(register)
+            assert await following.directory.known(5)
+            await asyncio.sleep(keeper.LASTING_SECONDS + 0.05)  # for the connections to count as taken
+            for writer in register.writers:
+                writer.close()
+            await until(lambda: len(messages(caplog, logging.INFO)) == 4)
+            await announcement.stop()
+            await following.directory.stop()
+
+    run(main())
+    assert not messages(caplog)
+    assert not messages(caplog, logging.ERROR)
+
+
 def test_a_connection_away_from_this_machine_is_kept_awake(
     run: Runner, hurry: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +275,32 @@ def test_what_a_register_named_stays_known_while_it_is_away(run: Runner, hurry: 
             await until(lambda: following.all == ("10.0.0.4:4", "10.0.0.3:3"))
             await following.directory.stop()
             await register.stop()
+
+    run(main())
+
+
+def test_a_gateway_that_one_register_has_seen_go_is_forgotten_for_one_that_is_away(run: Runner, hurry: None) -> None:
+    async def main() -> None:
+        away = ScriptedRegister(listing("10.0.0.1:1", "10.0.0.2:2", tidegate=["10.0.0.1:1", "10.0.0.2:2"]))
+        async with ScriptedRegister(listing("10.0.0.1:1", "10.0.0.3:3")) as other:
+            await away.start()
+            following = Following(away, other)
+            assert await following.directory.known(5)
+            # While it is there, it knows best.
+            other.say(listing("10.0.0.3:3"))
+            other.say(listing("10.0.0.1:1", "10.0.0.3:3", "10.0.0.4:4"))
+            await until(lambda: "10.0.0.4:4" in following.all)
+            assert all("10.0.0.1:1" in addresses.all for addresses in following.said)
+            await away.stop()
+            await until(lambda: not following.directory._keepers[0].is_connected)
+            other.say(listing("10.0.0.3:3"))
+            expected = Addresses(("10.0.0.2:2", "10.0.0.3:3"), frozenset({"10.0.0.2:2"}))
+            await until(lambda: following.directory.addresses == expected)
+            away.answer = listing("10.0.0.1:1")
+            await away.start()
+            await until(lambda: following.all == ("10.0.0.1:1", "10.0.0.3:3"))
+            await following.directory.stop()
+            await away.stop()
 
     run(main())
 

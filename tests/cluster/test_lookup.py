@@ -89,6 +89,40 @@ def test_the_next_register_is_asked_where_one_is_of_no_use(run: Runner, ask: Loo
     run(main())
 
 
+@pytest.mark.parametrize("resets", [False, True])
+def test_one_that_stops_while_it_is_asked_is_asked_once_more(run: Runner, ask: LookUp, resets: bool) -> None:
+    async def main() -> None:
+        async with ScriptedRegister(listing("127.0.0.1:2900")) as register:
+            register.cuts_off, register.resets = 1, resets
+            assert (await ask([register.place], "", 2, 2)).all == ("127.0.0.1:2900",)
+            assert register.accepted == 2
+            register.cuts_off = 9
+            error = await failure(ask([register.place], "", 2, 2))
+            assert ("broke the connection off" if resets else "secret_key") in str(error)
+            assert register.accepted == 4
+
+    run(main())
+
+
+def test_being_asked_once_more_gives_it_no_more_time(run: Runner, ask: LookUp) -> None:
+    async def main() -> None:
+        async with ScriptedRegister(None) as register:
+
+            async def cut_off() -> None:
+                await asyncio.sleep(0.4)
+                register.writers[0].close()
+
+            cutting = asyncio.create_task(cut_off())
+            began = time.monotonic()
+            error = await failure(ask([register.place], "", 2, 0.5))
+            assert 0.45 < time.monotonic() - began < 0.85
+            assert str(error) == f"Register {register.place} did not answer within 0.5 s"
+            assert register.accepted == 2
+            await cutting
+
+    run(main())
+
+
 async def failure(awaitable: Awaitable[Any]) -> ClusterError:
     with pytest.raises(ClusterError) as caught:
         await awaitable
@@ -105,6 +139,7 @@ def test_a_refusal_names_the_register_and_never_the_secret(run: Runner, ask: Loo
             assert f"Register {register.place} refused" in text
             assert "secret_key" in text
             assert "hush" not in text
+            assert register.accepted == (1 if answer else 2)
 
     run(main())
 

@@ -22,7 +22,7 @@ class Directory:
 
     Attributes:
         addresses: the union of what the Registers said last. What one named that is down meanwhile stays until it
-            answers again.
+            answers again, or another one has seen it go.
     """
 
     def __init__(self, registers: Sequence[str], secret_key: str, changed: Callable[[Addresses], None]) -> None:
@@ -54,13 +54,25 @@ class Directory:
         return True
 
     def _received(self, register: str, message: dict[str, Any]) -> None:
+        before = self._lists.get(register, Addresses())
         self._lists[register] = read_addresses(message)
+        self._forget({*before.all}.difference(self._lists[register].all))
         if len(self._lists) == len(self._keepers):
             self._all_answered.set()
         addresses = self._union()
         if addresses != self.addresses:
             self.addresses = addresses
             self._tell(addresses)
+
+    def _forget(self, gone: set[str]) -> None:
+        """Strike gateways that one Register has seen go from the lists of those that are down, and can't see it."""
+        if not gone:
+            return
+        for keeper in self._keepers:
+            old = self._lists.get(keeper.register)
+            if old is not None and not keeper.is_connected:
+                left = tuple(address for address in old.all if address not in gone)
+                self._lists[keeper.register] = Addresses(left, old.tidegate - gone)
 
     def _union(self) -> Addresses:
         """In the order of the Registers, whichever answered first."""

@@ -28,7 +28,11 @@ LASTING_SECONDS = 1.0
 """After which a connection that was not answered is no refused one: Register says nothing to a gateway it takes."""
 LEAVE_SECONDS = 1.0
 """For what was written to leave at the end."""
-FINE, LOST, REFUSED = range(3)
+FINE, AWAY, LOST, REFUSED = range(4)
+LEVELS = {AWAY: logging.INFO, LOST: logging.WARNING, REFUSED: logging.ERROR}
+REFUSALS = 2
+"""Connections in a row that it ended at once and without a word, before that counts as refusing us: one that stops just
+then, or whose successor takes over, does so once."""
 
 
 class Keeper:
@@ -57,6 +61,7 @@ class Keeper:
         self._received = received
         self._changed = changed
         self._state = FINE  # what was logged last
+        self._cut_off = 0  # connections in a row
         self._link: Link | None = None
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -94,6 +99,7 @@ class Keeper:
         try:
             link: Link = await connect_link(Link, *split_place(self.register), CONNECT_SECONDS, self, LineReader())
         except OSError as error:
+            self._cut_off = 0
             self._report(LOST, reason_of(error))
             return
         if link.is_closed:
@@ -152,10 +158,7 @@ class Keeper:
             self._timer.cancel()
             self._timer = None
         if self._task is not None:
-            if was_taken or error is not None or link.closing:
-                self._report(LOST, _why(error))
-            else:
-                self._refused()
+            self._note_end(error, was_taken or link.closing)
         self.is_connected = False
         self._ended.set()
         self._changed()
@@ -168,9 +171,21 @@ class Keeper:
             return
         self._timer.cancel()
         self._timer = None
+        self._cut_off = 0
         if self._state != FINE:
+            level = min(LEVELS[self._state], logging.WARNING)
             self._state = FINE
-            logger.warning("Register %s is there again", self.register)
+            logger.log(level, "Register %s is there again", self.register)
+
+    def _note_end(self, error: Exception | None, was_taken: bool) -> None:
+        """A connection has ended: that matters only where the next one can't be had."""
+        self._cut_off = 0 if was_taken or error is not None else self._cut_off + 1
+        if error is not None:
+            self._report(LOST, reason_of(error) if isinstance(error, OSError) else f"it sent {error}")
+        elif self._cut_off >= REFUSALS:
+            self._refused()
+        else:
+            self._report(AWAY, "it hung up")
 
     def _refused(self) -> None:
         self._report(REFUSED, "it refuses us, most likely because its secret_key is another one")
@@ -180,16 +195,13 @@ class Keeper:
         if state <= self._state:
             return
         self._state = state
-        level = logging.ERROR if state == REFUSED else logging.WARNING
         logger.log(
-            level, "Register %s: %s. Trying again every %g s until it is there", self.register, reason, RETRY_SECONDS
+            LEVELS[state],
+            "Register %s: %s. Trying again every %g s until it is there",
+            self.register,
+            reason,
+            RETRY_SECONDS,
         )
-
-
-def _why(error: Exception | None) -> str:
-    if isinstance(error, OSError):
-        return reason_of(error)
-    return f"it sent {error}" if error is not None else "it hung up"
 
 
 async def stop_all(keepers: Sequence[Keeper]) -> None:

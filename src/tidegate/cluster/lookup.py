@@ -19,6 +19,8 @@ from tidegate.wire.register_line import Addresses, parse_line, read_addresses, w
 __all__ = ["look_up", "look_up_async"]
 
 READ_SIZE = 64 * 1024
+ATTEMPTS = 2
+"""With one Register that hangs up without a word: it may have stopped just then, and its successor taken over."""
 
 
 class Inquiry:
@@ -27,13 +29,43 @@ class Inquiry:
     Args:
         register: its ``host:port``.
         secret_key: of the cluster.
+        connect_timeout: seconds for it to accept a connection.
+        timeout: seconds for it to answer, whatever the number of attempts.
+
+    Attributes:
+        was_cut_off: the last attempt ended without a word, and there may be another.
     """
 
-    def __init__(self, register: str, secret_key: str) -> None:
+    def __init__(self, register: str, secret_key: str, connect_timeout: float, timeout: float) -> None:
         self.register = register
         self.place = split_place(register)
         self.question = worker_connect(secret_key)
+        self.connect_timeout = connect_timeout
+        self.was_cut_off = False
+        self._timeout = timeout
+        self._deadline: float | None = None
+        self._attempts = 0
         self._reader = LineReader()
+
+    def begin(self) -> None:
+        """There is a connection, on which it is to be asked."""
+        self._attempts += 1
+        self.was_cut_off = False
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._timeout
+
+    @property
+    def left(self) -> float:
+        """Seconds for the answer that are left.
+
+        Raises:
+            TimeoutError: none.
+        """
+        assert self._deadline is not None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
 
     def feed(self, data: bytes) -> Addresses | None:
         """Take bytes of the answer; none are the end of the stream. Gives the gateways once they have come.
@@ -42,7 +74,9 @@ class Inquiry:
             ClusterError: it refuses, says something else, or knows of no gateway.
         """
         if not data:
+            self.was_cut_off = self._attempts < ATTEMPTS
             raise self._refused()
+        self._attempts = ATTEMPTS  # it has spoken
         for line in self._reader.feed(data):
             try:
                 message = parse_line(line)
@@ -70,16 +104,17 @@ class Inquiry:
             f"Register {self.register} refused to answer, most likely because its secret_key is another one"
         )
 
-    def unreachable(self, error: OSError, seconds: float) -> ClusterError:
+    def unreachable(self, error: OSError) -> ClusterError:
         """What failing to connect is to the caller."""
         if isinstance(error, TimeoutError):
-            return ClusterTimeoutError(f"Register {self.register} was not reached within {seconds:g} s")
+            return ClusterTimeoutError(f"Register {self.register} was not reached within {self.connect_timeout:g} s")
         return ClusterError(f"Register {self.register} can't be reached: {reason_of(error)}")
 
-    def failed(self, error: OSError, seconds: float) -> ClusterError:
+    def failed(self, error: OSError) -> ClusterError:
         """What failing to get an answer is to the caller."""
         if isinstance(error, TimeoutError):
-            return ClusterTimeoutError(f"Register {self.register} did not answer within {seconds:g} s")
+            return ClusterTimeoutError(f"Register {self.register} did not answer within {self._timeout:g} s")
+        self.was_cut_off = self._attempts < ATTEMPTS
         return ClusterError(f"Register {self.register} broke the connection off: {reason_of(error)}")
 
 
@@ -106,56 +141,74 @@ def look_up(registers: Sequence[str], secret_key: str, connect_timeout: float, t
     """
     problems: list[ClusterError] = []
     for register in registers:
-        inquiry = Inquiry(register, secret_key)
+        inquiry = Inquiry(register, secret_key, connect_timeout, timeout)
         try:
-            return _ask(inquiry, connect_timeout, timeout)
+            return _ask(inquiry)
         except ClusterError as problem:
             problems.append(problem)
     raise _all_failed(problems)
 
 
-def _ask(inquiry: Inquiry, connect_timeout: float, timeout: float) -> Addresses:
+def _ask(inquiry: Inquiry) -> Addresses:
     try:
-        sock = socket.create_connection(inquiry.place, connect_timeout)
+        return _ask_once(inquiry)
+    except ClusterError:
+        if not inquiry.was_cut_off:
+            raise
+    return _ask_once(inquiry)
+
+
+def _ask_once(inquiry: Inquiry) -> Addresses:
+    try:
+        sock = socket.create_connection(inquiry.place, inquiry.connect_timeout)
     except OSError as error:
-        raise inquiry.unreachable(error, connect_timeout) from error
+        raise inquiry.unreachable(error) from error
     with sock:
-        deadline = time.monotonic() + timeout
+        inquiry.begin()
         try:
-            sock.settimeout(timeout)
+            sock.settimeout(inquiry.left)
             sock.sendall(inquiry.question)
-            while (left := deadline - time.monotonic()) > 0:
-                sock.settimeout(left)
+            while True:
+                sock.settimeout(inquiry.left)
                 addresses = inquiry.feed(sock.recv(READ_SIZE))
                 if addresses is not None:
                     return addresses
         except ClusterError:
             raise
         except OSError as error:
-            raise inquiry.failed(error, timeout) from error
-    raise inquiry.failed(TimeoutError(), timeout)
+            raise inquiry.failed(error) from error
 
 
 async def look_up_async(registers: Sequence[str], secret_key: str, connect_timeout: float, timeout: float) -> Addresses:  # noqa: ASYNC109
     """As `look_up`, in any asyncio loop."""
     problems: list[ClusterError] = []
     for register in registers:
-        inquiry = Inquiry(register, secret_key)
+        inquiry = Inquiry(register, secret_key, connect_timeout, timeout)
         try:
-            return await _ask_async(inquiry, connect_timeout, timeout)
+            return await _ask_async(inquiry)
         except ClusterError as problem:
             problems.append(problem)
     raise _all_failed(problems)
 
 
-async def _ask_async(inquiry: Inquiry, connect_timeout: float, timeout: float) -> Addresses:  # noqa: ASYNC109
+async def _ask_async(inquiry: Inquiry) -> Addresses:
     try:
-        async with asyncio.timeout(connect_timeout):
+        return await _ask_once_async(inquiry)
+    except ClusterError:
+        if not inquiry.was_cut_off:
+            raise
+    return await _ask_once_async(inquiry)
+
+
+async def _ask_once_async(inquiry: Inquiry) -> Addresses:
+    try:
+        async with asyncio.timeout(inquiry.connect_timeout):
             reader, writer = await asyncio.open_connection(*inquiry.place)
     except OSError as error:
-        raise inquiry.unreachable(error, connect_timeout) from error
+        raise inquiry.unreachable(error) from error
+    inquiry.begin()
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(inquiry.left):
             writer.write(inquiry.question)
             while True:
                 addresses = inquiry.feed(await reader.read(READ_SIZE))
@@ -164,6 +217,6 @@ async def _ask_async(inquiry: Inquiry, connect_timeout: float, timeout: float) -
     except ClusterError:
         raise
     except OSError as error:
-        raise inquiry.failed(error, timeout) from error
+        raise inquiry.failed(error) from error
     finally:
         writer.transport.abort()
