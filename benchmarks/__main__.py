@@ -12,10 +12,10 @@ import time
 from types import FrameType
 from typing import Any
 
-from benchmarks import burst, echo, handshake, memory
+from benchmarks import burst, echo, handshake, memory, relay, room
 from benchmarks.processes import BenchmarkError, prepare
 
-BENCHMARKS = {"burst": burst, "memory": memory, "echo": echo, "handshake": handshake}
+BENCHMARKS = {"burst": burst, "memory": memory, "echo": echo, "handshake": handshake, "relay": relay, "room": room}
 
 
 def main() -> int:

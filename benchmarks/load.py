@@ -7,6 +7,7 @@ an order fails where they are too few, too many, or too late. Groups have names;
     exchange GROUP                              send one message from each, and see it come back
     receive GROUP BYTES SECONDS                 read so many bytes for each, within a time
     echo GROUP IN_FLIGHT MILLISECONDS           keep so many messages under way for each that are to come back
+    speak GROUP RATE SECONDS                    have one member say so many messages a second, and all hear them
     close GROUP                                 close its connections
 
 A plain connection has no handshake; the server of an echoed one sends its request back.
@@ -41,6 +42,10 @@ WAVE = 200
 PER_ADDRESS = 5000
 """Connections from one source address, whose ports there are 28,000 of unless the system is told otherwise."""
 IP_BIND_ADDRESS_NO_PORT = 24  # of Linux: the port is chosen when the peer is known, so that each address has them all
+EVENTS = 64
+"""Members whose bytes are read before the next message may be due."""
+WATCHED = 50
+LATE_SECONDS = 10
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing leaves no socket behind that waits a minute
 MESSAGE = b"m" * MESSAGE_SIZE
 
@@ -188,6 +193,46 @@ class Load:
                     sock.send(requests[replies])  # always taken as a whole: the socket's buffer holds far more
         return {"messages": messages, "seconds": time.perf_counter() - start}
 
+    def speak(self, name: str, rate: int, seconds: int) -> dict[str, float]:
+        """Have the first member send at a steady rate what all are to hear; gives the time until that in milliseconds.
+
+        It is measured at every fiftieth member. A member that hears less within `LATE_SECONDS` of the last message
+        counts as that late for all that it misses.
+        """
+        group, buffer = self._groups[name], self._buffer
+        sockets, poll = group.sockets, group.epoll.poll
+        speaker = next(iter(sockets.values()))
+        frame, total = client_frame(MESSAGE), rate * seconds
+        heard = dict.fromkeys(sockets, 0)  # bytes
+        watched = set(islice(sockets, 0, None, WATCHED))
+        sent_at: list[float] = []
+        waits: list[float] = []
+        missing = total * len(sockets) * SERVER_FRAME_SIZE
+        start = time.perf_counter()
+        end = start + seconds + LATE_SECONDS
+        now = start
+        while missing and now < end:
+            due = min(total, int((now - start) * rate) + 1)
+            while len(sent_at) < due:
+                speaker.send(frame)
+                sent_at.append(time.perf_counter())
+            for fd, _ in poll(0 if len(sent_at) < total else 0.01, EVENTS):
+                got = sockets[fd].recv_into(buffer)
+                if not got:
+                    raise RuntimeError("a member was cut off")
+                before, after = heard[fd], heard[fd] + got
+                heard[fd] = after
+                missing -= got
+                if fd in watched:
+                    now = time.perf_counter()
+                    first, last = before // SERVER_FRAME_SIZE, after // SERVER_FRAME_SIZE
+                    waits += [now - moment for moment in sent_at[first:last]]
+            now = time.perf_counter()
+        for fd in watched:
+            waits += [LATE_SECONDS] * (total - heard[fd] // SERVER_FRAME_SIZE)
+        waits.sort()
+        return {"p50": waits[len(waits) // 2] * 1000, "p99": waits[len(waits) * 99 // 100] * 1000}
+
     def close(self, name: str) -> None:
         """Close a group's connections."""
         self._groups.pop(name).close()
@@ -216,6 +261,7 @@ def main() -> None:
             "exchange": load.exchange,
             "receive": load.receive,
             "echo": load.echo,
+            "speak": load.speak,
             "close": load.close,
         }
     )
