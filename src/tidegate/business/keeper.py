@@ -32,6 +32,8 @@ CONNECT_SECONDS = 3.0
 RETRY_SECONDS = 1.0
 GREETING_SECONDS = 1.0
 """For a gateway that Register calls Tidegate's to say so itself."""
+REFUSALS = 2
+"""Links in a row that ended at once and without a word, before that counts as refusing us: who stops does so once."""
 GONE_SECONDS = 5.0
 """After which a gateway whose link ended, and that has not come back, is gone with its clients."""
 CLOSED_A_TURN = 200
@@ -58,7 +60,9 @@ class Keeper:
         self._dispatcher = dispatcher
         self._greeting = greeting
         self._changed = changed
-        self._is_told = False  # that there is no link
+        self._is_told = False  # people, that there is no link
+        self._cut_off = 0  # links in a row
+        self._calm_until = 0.0  # for a gateway that went in good order to be back, or listed no more
         self._task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._seconds = 0
@@ -101,7 +105,8 @@ class Keeper:
                 try:
                     link = await self._connect()
                 except OSError as error:
-                    self._report(logging.WARNING, "gateway %s can't be reached: %s", gateway.address, reason_of(error))
+                    if asyncio.get_running_loop().time() >= self._calm_until:
+                        self._warn("gateway %s can't be reached: %s", reason_of(error))
                 else:
                     await self._stay(link, known)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -133,26 +138,47 @@ class Keeper:
         if gateway.link is link:
             gateway.greeted.set()
             self._changed()
+            if self._is_told and link.is_tidegate:
+                self._is_told = False
+                self._log(logging.INFO, "there is a link to gateway %s again", gateway.address)
             if known:
                 await self._recognize(link, known)
         await gateway.lost.wait()
         self._changed()
         if loop.time() - began < RETRY_SECONDS and not link.is_tidegate and not link.received:
-            self._report(
-                logging.ERROR,
-                "gateway %s refuses us, most likely because its secret_key is another one. Trying again",
-                gateway.address,
-            )
+            self._cut_off += 1
         else:
-            self._is_told = False
-            self._report(logging.WARNING, "the link to gateway %s ended", gateway.address)
+            self._cut_off, self._is_told = 0, False
+        self._note_end(link)
         self._gone = loop.call_later(GONE_SECONDS, self.bury)
 
-    def _report(self, level: int, message: str, *args: object) -> None:
+    def _note_end(self, link: GatewayLink) -> None:
+        """Say what a link's end means, which is nothing bad where the gateway stops in good order."""
+        gateway = self.gateway
+        if self._cut_off >= REFUSALS:
+            reason = "gateway %s refuses us, most likely because its secret_key is another one. Trying again"
+            self._warn(reason, level=logging.ERROR)
+        elif self._cut_off:
+            self._log(logging.INFO, "gateway %s hung up at once", gateway.address)
+        elif gateway.has_left:
+            self._calm("gateway %s has stopped")
+        elif gateway.error is not None:
+            self._warn("the link to gateway %s broke: %s", _reason(gateway.error))
+        elif link.is_tidegate:
+            self._warn("gateway %s hung up and had not said that it stops: most likely its process has died")
+        else:  # PHP's never say so
+            self._calm("gateway %s hung up")
+
+    def _calm(self, message: str) -> None:
+        """Log that a gateway went in good order. Whether it stays away is seen later."""
+        self._calm_until = asyncio.get_running_loop().time() + GONE_SECONDS
+        self._log(logging.INFO, message, self.gateway.address)
+
+    def _warn(self, message: str, *args: object, level: int = logging.WARNING) -> None:
         """Log that there is no link, once and not each second."""
         if not self._is_told:
             self._is_told = True
-            self._log(level, message, *args)
+            self._log(level, message, self.gateway.address, *args)
 
     def _log(self, level: int, message: str, *args: object) -> None:
         logger.log(level, f"%s: {message}", self._dispatcher.name, *args)
@@ -215,7 +241,7 @@ class Keeper:
         gateway = self.gateway
         if gateway.link is not None:
             return
-        if gateway.clients:
+        if gateway.clients and not gateway.has_left:
             self._log(logging.WARNING, "gateway %s is gone with %d clients", gateway.address, len(gateway.clients))
         gateway.thaw(sent_again=False)
         self._close(gateway.clients.values())
@@ -239,3 +265,7 @@ class Keeper:
                 if self.gateway.knows(client):
                     self._dispatcher.end(client)
             await asyncio.sleep(0)
+
+
+def _reason(error: Exception) -> str:
+    return reason_of(error) if isinstance(error, OSError) else f"it sent {error}"

@@ -49,6 +49,7 @@ class GatewayLink(Link):
     Attributes:
         is_tidegate: it has said so, so that extensions may be sent.
         is_drained: it sends no more events.
+        has_left: the gateway has said that it stops.
         received: events that came on it.
         progress: which of them were started and finished.
         confirmed: the position up to which saves are known to be applied.
@@ -62,6 +63,7 @@ class GatewayLink(Link):
         "_numbers",
         "_saved",
         "confirmed",
+        "has_left",
         "is_drained",
         "is_tidegate",
         "progress",
@@ -74,6 +76,7 @@ class GatewayLink(Link):
         self._counts = owner.counts
         self.is_tidegate = False
         self.is_drained = False
+        self.has_left = False
         self.received = 0
         self.progress: Progress | Untold = Untold()
         self.confirmed = self._reactor.tick

@@ -47,6 +47,8 @@ class RemoteGateway:
     Attributes:
         clients: those of its that are known here, by connection id.
         link: None while there is none.
+        has_left: the last link ended because the gateway stops, with all of its clients.
+        error: that broke the last link; None where the gateway hung up.
         binary_flag: what marks a binary body; 0 where it would not be understood.
         is_listed: Register names it.
         is_frozen: what waits of events is not begun: the link is gone, and the gateway may have given them to others.
@@ -69,6 +71,8 @@ class RemoteGateway:
         self.max_packet_size = max_packet_size
         self.clients: dict[int, Client] = {}
         self.link: GatewayLink | None = None
+        self.has_left = False
+        self.error: Exception | None = None
         self.binary_flag = 0
         self.is_listed = True
         self.is_listed_tidegate = False
@@ -235,7 +239,9 @@ class RemoteGateway:
         if command == commands.QUERY:
             link.answer(number, body)
         elif command == commands.PING:
-            if ext and not link.is_tidegate and _says_tidegate(ext):
+            if ext and link.is_tidegate:
+                link.has_left = link.has_left or _says(ext, "stops")
+            elif ext and _says(ext, "tidegate"):
                 link.greet()
                 self.binary_flag = BINARY
                 self.greeted.set()
@@ -257,16 +263,17 @@ class RemoteGateway:
         self._has_room.set()
         self.regulate()
 
-    def link_lost(self, link: GatewayLink, error: Exception | None) -> None:  # noqa: ARG002
+    def link_lost(self, link: GatewayLink, error: Exception | None) -> None:
         """The link has ended."""
         if link is not self.link:
             return
         self.link = None
+        self.has_left, self.error = link.has_left, error
         self._is_broken = True
         self.binary_flag = BINARY if self.is_listed_tidegate else 0
         link.fail(ClusterError(f"the link to gateway {self.address} broke before it answered"))
-        # A Tidegate gateway gives what was not begun to another worker; with PHP it is only here.
-        self.is_frozen = link.is_tidegate
+        # A Tidegate gateway gives what was not begun to another worker, unless it stops; with PHP it is only here.
+        self.is_frozen = link.is_tidegate and not link.has_left
         for client in self._unconfirmed:
             client._saves = None  # of the next link's events nothing is on its way yet
         self._unconfirmed.clear()
@@ -362,9 +369,9 @@ class RemoteGateway:
             self.link.destroy()
 
 
-def _says_tidegate(ext: bytes) -> bool:
+def _says(ext: bytes, what: str) -> bool:
     try:
         says = json.loads(ext)
     except (ValueError, RecursionError):
         return False
-    return isinstance(says, dict) and says.get("tidegate") == 1
+    return isinstance(says, dict) and says.get(what) == 1

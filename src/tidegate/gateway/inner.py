@@ -37,6 +37,7 @@ CONNECT_SECONDS = 10
 """Until a connection must have sent its first packet."""
 PING_SECONDS = 25
 CAPABILITIES = json.dumps({"tidegate": 1}, separators=(",", ":")).encode()
+FAREWELL = json.dumps({"stops": 1}, separators=(",", ":")).encode()
 MORE = b"more"
 """The ext data of an answer to QUERY that is continued in the next packet of its number, being too long for one."""
 ANSWER_SIZE = struct.Struct("!I")
@@ -124,6 +125,7 @@ class InnerPort:
         self._send_limit = send_limit
         self._links: set[InnerLink] = set()
         self._arrivals: Arrivals[InnerLink] = Arrivals(self._serve_arrival)
+        self._is_closing = False
         self._empty = asyncio.Event()  # once it is closing and the last link is gone
         self._listener: Listener | None = None
         self._next_ping = self.reactor.tick + PING_SECONDS if pings else 0
@@ -139,8 +141,11 @@ class InnerPort:
             self._listener.close()
             self._listener.abandon()
         self._arrivals.close()
+        self._is_closing = True
         self._empty.clear()
         for link in tuple(self._links):
+            if link.worker is not None and link.worker.is_tidegate:
+                link.send(pack(commands.PING, ext=FAREWELL))
             link.close()
         if self._links:
             with contextlib.suppress(TimeoutError):
@@ -250,7 +255,8 @@ class InnerPort:
         peer = link.worker
         if peer is not None and peer.link is link:
             logger.info("%s: worker %s is gone", self.name, peer.key)
-            self._router.leave(peer)
+            if not self._is_closing:  # or what it has is in good hands: it does not die, we do
+                self._router.leave(peer)
 
     # First packets
 
