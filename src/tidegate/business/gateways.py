@@ -12,8 +12,8 @@ from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.keeper import Keeper
 from tidegate.business.link import MARKER
 from tidegate.business.remote import RemoteGateway
-from tidegate.client import failures
 from tidegate.client.call import Call
+from tidegate.cluster.reasons import one_error
 from tidegate.errors import ClusterError
 from tidegate.wire import commands
 from tidegate.wire.packet import pack
@@ -207,7 +207,7 @@ async def _gather(asked: Asked) -> list[tuple[str, bytes]]:
             if isinstance(future, asyncio.Future):
                 future.cancel()  # where the caller waits no more
     if problems:
-        raise failures.one_error(problems)
+        raise one_error(problems)
     return answers
 
 

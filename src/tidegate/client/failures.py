@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tidegate.cluster.reasons import reason_of
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
@@ -17,7 +15,6 @@ __all__ = [
     "not_confirmed",
     "not_reached",
     "not_taken",
-    "one_error",
     "out_of_step",
     "stranger",
     "too_much",
@@ -93,12 +90,3 @@ def failed(address: str, error: OSError) -> ClusterError:
 def out_of_step(address: str, reason: object) -> ClusterError:
     """It sent what is no answer to what it was asked."""
     return ClusterError(f"gateway {address} sent {reason}: what listens there is none, or not in step")
-
-
-def one_error(problems: Iterable[ClusterError]) -> ClusterError:
-    """One error that tells of all; a time-out where one of them is."""
-    problems = tuple(problems)
-    if len(problems) == 1:
-        return problems[0]
-    is_timeout = any(isinstance(problem, ClusterTimeoutError) for problem in problems)
-    return (ClusterTimeoutError if is_timeout else ClusterError)("; ".join(dict.fromkeys(map(str, problems))))

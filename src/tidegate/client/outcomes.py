@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from tidegate.client import failures
 from tidegate.client.call import Answers, Call, Packets
+from tidegate.cluster.reasons import one_error
 from tidegate.errors import ClusterError
 from tidegate.wire.register_line import Addresses
 
@@ -35,7 +35,7 @@ def raise_errors(outcomes: Iterable[Outcome], *more: ClusterError) -> None:
     """
     problems = [each.error for each in outcomes if each.error is not None]
     if problems or more:
-        raise failures.one_error([*problems, *more])
+        raise one_error([*problems, *more])
 
 
 def answers_of(outcomes: Iterable[Outcome]) -> Answers:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from tidegate.cluster.lines import LineReader
 from tidegate.cluster.place import split_place
-from tidegate.cluster.reasons import reason_of
+from tidegate.cluster.reasons import one_error, reason_of
 from tidegate.errors import ClusterError, ClusterTimeoutError, ProtocolError
 from tidegate.wire.register_line import Addresses, parse_line, read_addresses, worker_connect
 
@@ -118,14 +118,6 @@ class Inquiry:
         return ClusterError(f"Register {self.register} broke the connection off: {reason_of(error)}")
 
 
-def _all_failed(problems: Sequence[ClusterError]) -> ClusterError:
-    """One error for those of all the Registers."""
-    if len(problems) == 1:
-        return problems[0]
-    timed_out = any(isinstance(problem, ClusterTimeoutError) for problem in problems)
-    return (ClusterTimeoutError if timed_out else ClusterError)("; ".join(map(str, problems)))
-
-
 def look_up(registers: Sequence[str], secret_key: str, connect_timeout: float, timeout: float) -> Addresses:
     """Ask one Register after the other where the gateways are, and take the first list; blocking.
 
@@ -146,7 +138,7 @@ def look_up(registers: Sequence[str], secret_key: str, connect_timeout: float, t
             return _ask(inquiry)
         except ClusterError as problem:
             problems.append(problem)
-    raise _all_failed(problems)
+    raise one_error(problems)
 
 
 def _ask(inquiry: Inquiry) -> Addresses:
@@ -188,7 +180,7 @@ async def look_up_async(registers: Sequence[str], secret_key: str, connect_timeo
             return await _ask_async(inquiry)
         except ClusterError as problem:
             problems.append(problem)
-    raise _all_failed(problems)
+    raise one_error(problems)
 
 
 async def _ask_async(inquiry: Inquiry) -> Addresses:

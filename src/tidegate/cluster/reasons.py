@@ -1,10 +1,13 @@
-"""What a system's error says to people."""
+"""What went wrong, as people are told: a system's error in words, and several errors in one."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
-__all__ = ["reason_of"]
+from tidegate.errors import ClusterError, ClusterTimeoutError
+
+__all__ = ["one_error", "reason_of"]
 
 
 def reason_of(error: OSError) -> str:
@@ -14,3 +17,12 @@ def reason_of(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:  # those of name resolution are below
         return os.strerror(error.errno)
     return error.strerror or str(error)
+
+
+def one_error(problems: Iterable[ClusterError]) -> ClusterError:
+    """One error that tells of all; a time-out where one of them is."""
+    problems = tuple(problems)
+    if len(problems) == 1:
+        return problems[0]
+    is_timeout = any(isinstance(problem, ClusterTimeoutError) for problem in problems)
+    return (ClusterTimeoutError if is_timeout else ClusterError)("; ".join(dict.fromkeys(map(str, problems))))
