@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 # Made last, so that an installation that was broken off is begun again.
 STAMP := $(VENV)/installed
 
+# The tests start hundreds of processes, each of which would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install run test check bench
 
 install: $(STAMP)
