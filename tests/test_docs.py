@@ -55,15 +55,22 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     loops.run(limited())
 
 
-def test_the_readmes_program_is_a_chat(tmp_path: Path, run_folder: Path) -> None:
-    port = free_port()
+def test_the_readmes_program_is_a_chat_that_a_shell_pushes_to(
+    tmp_path: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, register = free_port(), f"127.0.0.1:{free_port()}"
     (program,) = blocks(ROOT / "README.md", "python")
-    (tmp_path / "chat.py").write_text(program.replace("7272", str(port)))
+    (tmp_path / "chat.py").write_text(program.replace("7272", str(port)).replace("127.0.0.1:1236", register))
+    monkeypatch.setenv("TIDEGATE_CLUSTER", register)
+    monkeypatch.setenv("TIDEGATE_START_PORT", str(free_port()))
 
     async def test() -> None:
         guests = [await Browser.connect(port) for _ in range(2)]
         guests[0].send("hello")
         assert [await guest.receive() for guest in guests] == ["hello", "hello"]
+        send = await asyncio.create_subprocess_exec(sys.executable, "-m", "tidegate", "send", "all", "from a shell")
+        assert await send.wait() == 0
+        assert [await guest.receive() for guest in guests] == ["from a shell"] * 2
         for guest in guests:
             await guest.close()
 
