@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from tests.ports import free_port
+from tests.ports import free_port, free_ports
 from tidegate.process.control import ask
 
 SECONDS = 20
@@ -26,7 +27,7 @@ class Demo:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tidegate", "demo", "--page", self.url, "--count", str(count),
              "--listen", f"websocket://127.0.0.1:{self.websocket}", "--tcp", f"tcp://127.0.0.1:{self.tcp}",
-             "--register", f"127.0.0.1:{self.register}", "--start-port", str(free_row(2 * count))],
+             "--register", f"127.0.0.1:{self.register}", "--start-port", str(free_ports(2 * count))],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "TIDEGATE_RUN_DIR": str(folder), "PYTHONUNBUFFERED": "1"},
@@ -50,18 +51,18 @@ class Demo:
         for row in self.processes(role):
             os.kill(row["pid"], signal.SIGKILL)
 
+    def restart(self, role: str) -> None:
+        """The same, and wait until there are others."""
+        before = {row["pid"] for row in self.processes(role)}
+        self.kill(role)
+        deadline = time.monotonic() + SECONDS
+        while any(row["state"] != "running" or row["pid"] in before for row in self.processes(role)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def stop(self) -> None:
         """Ctrl-C, and a clean end."""
         self._process.send_signal(signal.SIGINT)
         assert self._process.stdout is not None
         with self._process.stdout:
             assert self._process.wait(SECONDS) == 0
-
-
-def free_row(length: int) -> int:
-    """The first of so many free ports in a row."""
-    row = [free_port()]
-    while len(row) < length:
-        port = free_port()
-        row = [*row, port] if port == row[-1] + 1 else [port]
-    return row[0]

@@ -151,12 +151,14 @@ def test_a_page_comes_back_by_itself_when_its_gateway_is_killed(demo: Demo, wind
         expect_said(page, "before", "after")
 
 
-def test_workers_that_are_killed_are_not_missed(demo: Demo, window: Callable[..., Page]) -> None:
-    ada, guest = window("Ada"), window()
-    demo.kill("chat")
+def test_a_room_outlives_all_of_its_workers(demo: Demo, window: Callable[..., Page]) -> None:
+    ada, guest = window("Ada"), window("Guest")
+    demo.restart("chat")
     say(ada, "is anybody there?")
     for page in (ada, guest):
         expect_said(page, "is anybody there?")
+    guest.close()
+    expect(ada.locator(".note").last).to_contain_text("Guest left")
 
 
 def test_it_fits_a_phone(window: Callable[..., Page]) -> None:
