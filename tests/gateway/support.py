@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Peer(Client):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = PacketReader()
         self._packets: list[Packet] = []
 
