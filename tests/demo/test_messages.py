@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.demo import door
+from tidegate.demo import demo, door
 from tidegate.demo.messages import (
     MAX_NAME,
     MAX_TEXT,
@@ -21,6 +21,7 @@ from tidegate.demo.messages import (
     random_name,
     read,
 )
+from tidegate.errors import ConfigurationError
 
 ANY_TEXT = st.text(st.characters(), max_size=60)  # halves of characters among them
 
@@ -90,3 +91,11 @@ def test_a_guest_gets_a_name_that_fits() -> None:
 )
 def test_what_is_typed_in_a_terminal_plays_no_tricks_on_another(typed: str | bytes, heard: str) -> None:
     assert door.read(typed) == heard
+
+
+@pytest.mark.parametrize("option", [{"listen": "text://127.0.0.1:1"}, {"listen": "websocket://127.0.0.1:0"},
+                                    {"tcp": "text://127.0.0.1:1"}, {"tcp": "tcp://127.0.0.1:0"}])  # fmt: skip
+def test_addresses_that_cannot_be_meant_are_refused(option: dict[str, str]) -> None:
+    (name,) = option
+    with pytest.raises(ConfigurationError, match=f"--{name} takes a .* address with a port"):
+        demo(**option)

@@ -197,3 +197,15 @@ def test_the_browser_may_load_and_run_nothing_from_elsewhere(demo: Demo) -> None
 
 def test_the_start_says_where_to_go(demo: Demo) -> None:
     assert f"Open {demo.url} in two windows, or: telnet 127.0.0.1 {demo.tcp}" in demo.said
+
+
+def test_what_nobody_has_heard_is_kept_to_be_sent_again(window: Callable[..., Page]) -> None:
+    page = window("Ada")
+    page.evaluate("socket.send = () => {}")
+    say(page, "into the void")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("")
+    page.evaluate("lost()")
+    expect(page.locator(".note", has_text="Connected again")).to_be_visible()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("into the void")
+    page.keyboard.press("Enter")
+    expect_said(page, "into the void")

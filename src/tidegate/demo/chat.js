@@ -16,7 +16,7 @@ let wanted = null;              // { name, room }: where to be, while connected 
 let me = null;                  // { id, name, room }, once logged in
 let socket = null;
 let early = new Map();          // who came (their name) or left (null) before the list of those who are here was told
-let unacknowledged = [];        // texts sent that have not come back
+let unacknowledged = [];        // { content, target } of what was sent and has not come back
 let last = null;                // the message that the next one may stand under
 let pause = FIRST_PAUSE_MS, retry = 0, unanswered = false, unread = 0, hasMore = false;
 
@@ -54,7 +54,8 @@ function lost() {
   }
   // What nobody has heard is not thrown away.
   if (unacknowledged.length) {
-    text.value = [...unacknowledged, text.value].filter(Boolean).join("\n");
+    text.value = [...unacknowledged.map((sent) => sent.content), text.value].filter(Boolean).join("\n");
+    to.value = (unacknowledged.find((sent) => sent.target !== "all") ?? unacknowledged[0]).target;
     grow();
     unacknowledged = [];
   }
@@ -278,7 +279,7 @@ function composer() {
   element("composer").classList.toggle("private", isPrivate);
   element("secret").hidden = !isPrivate;
   element("composer").querySelector("button").disabled = !me || left;
-  text.placeholder = !me ? "Waiting for the connection" : isPrivate ? `Say something to ${to.selectedOptions[0].textContent}` : "Say something";
+  text.placeholder = !me ? "Waiting for the connection" : isPrivate ? `Say something to ${to.selectedOptions[0]?.textContent ?? "them"}` : "Say something";
   problem(left ? "That one has left. Choose whom to tell it instead." : "");
   for (const item of members.children) item.firstElementChild.setAttribute("aria-pressed", item.dataset.id === to.value);
 }
@@ -292,7 +293,7 @@ function send() {
   const content = text.value.trim();
   if (!content || element("composer").querySelector("button").disabled) return;
   socket.send(JSON.stringify({ type: "say", to_client_id: to.value, content }));
-  unacknowledged.push(content);
+  unacknowledged.push({ content, target: to.value });
   text.value = "";
   grow();
   problem("");
@@ -332,6 +333,9 @@ element("login").addEventListener("submit", (event) => {
   element("refused").textContent = "";
   pause = FIRST_PAUSE_MS;
   wanted = { name: element("name").value, room: element("room").value };
+  try {
+    sessionStorage.setItem("name", wanted.name);
+  } catch { /* then the name is typed again after a reload */ }
   connect();
 });
 element("composer").addEventListener("submit", (event) => { event.preventDefault(); send(); });
@@ -359,7 +363,6 @@ document.addEventListener("visibilitychange", () => {
 });
 
 try {
+  element("name").value = sessionStorage.getItem("name") ?? "";
   element("room").value = decodeURIComponent(location.hash.slice(1)) || "lobby";
-} catch {
-  element("room").value = "lobby";
-}
+} catch { /* then they are as the page has them */ }

@@ -34,8 +34,8 @@ def demo(
         ConfigurationError: for an address that can't be meant.
     """
     listen_address, tcp_address = parse_address(listen), parse_address(tcp)
-    if listen_address.scheme != "websocket":
-        raise ConfigurationError(f"--listen takes a websocket:// address, not {listen}")
+    if listen_address.scheme != "websocket" or not listen_address.port:
+        raise ConfigurationError(f"--listen takes a websocket:// address with a port, not {listen}")
     if tcp_address.scheme != "tcp" or not tcp_address.port:
         raise ConfigurationError(f"--tcp takes a tcp:// address with a port, not {tcp}")
     business = BusinessWorker(name="chat", count=count, cluster=register)
