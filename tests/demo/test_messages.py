@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -95,7 +96,7 @@ def test_what_is_typed_in_a_terminal_plays_no_tricks_on_another(typed: str | byt
 
 @pytest.mark.parametrize("option", [{"listen": "text://127.0.0.1:1"}, {"listen": "websocket://127.0.0.1:0"},
                                     {"tcp": "text://127.0.0.1:1"}, {"tcp": "tcp://127.0.0.1:0"}])  # fmt: skip
-def test_addresses_that_cannot_be_meant_are_refused(option: dict[str, str]) -> None:
+def test_addresses_that_cannot_be_meant_are_refused(option: dict[str, Any]) -> None:
     (name,) = option
     with pytest.raises(ConfigurationError, match=f"--{name} takes a .* address with a port"):
         demo(**option)
