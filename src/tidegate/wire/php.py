@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from tidegate.errors import TidegateError
+from tidegate.wire import flat
 
 __all__ = [
     "MAX_DEPTH",
@@ -19,6 +20,7 @@ __all__ = [
     "PHPValueError",
     "Tree",
     "dumps",
+    "dumps_items",
     "dumps_key",
     "join_array",
     "join_tree",
@@ -171,6 +173,8 @@ def loads_array(data: bytes) -> dict[Any, Any]:
     Raises:
         PHPValueError: as with `loads`, and where it is no array.
     """
+    if (array := flat.loads(data)) is not None:
+        return array
     if data[:2] != b"a:":
         raise PHPValueError("a serialized value that is no array")
     value, end = _items(data, 0, 0)
@@ -294,6 +298,8 @@ def split_array(data: bytes) -> Array:
     Raises:
         PHPValueError: as with `loads_array`.
     """
+    if (array := flat.split(data)) is not None:
+        return array
     array, end = _split(data, 0, 0)
     _check_end(data, end)
     return array
@@ -301,7 +307,20 @@ def split_array(data: bytes) -> Array:
 
 def join_array(array: Mapping[bytes, bytes]) -> bytes:
     """Put together what `split_array` gave."""
-    return b"a:%d:{%s}" % (len(array), b"".join(key + value for key, value in array.items()))
+    if len(array) == 1:  # what a patch most often is
+        ((key, value),) = array.items()
+        return b"a:1:{" + key + value + b"}"
+    return b"a:%d:{%s}" % (len(array), b"".join([key + value for key, value in array.items()]))
+
+
+def dumps_items(array: Mapping[Any, Any]) -> Array:
+    """Serialize the keys and values of a mapping, each for itself.
+
+    Raises:
+        TypeError, OverflowError: as with `dumps`.
+    """
+    items = flat.dumps_items(array)
+    return {dumps_key(key): dumps(value) for key, value in array.items()} if items is None else items
 
 
 def _split(data: bytes, at: int, depth: int) -> tuple[Array, int]:

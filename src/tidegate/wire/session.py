@@ -14,6 +14,9 @@ from tidegate.wire import php
 
 __all__ = ["compare", "diff", "merge", "pack_patch", "patch"]
 
+NO_KEYS = b"[]"
+"""What a patch most often deletes."""
+
 
 def merge(session: bytes, update: bytes) -> bytes:
     """Merge as PHP's `array_replace_recursive` does; where no session is, the update is it.
@@ -53,25 +56,32 @@ def diff(before: bytes, after: Mapping[Any, Any]) -> tuple[bytes, bytes] | None:
     return pack_patch(changed, gone) if changed or gone else None
 
 
-def compare(before: bytes, after: Mapping[Any, Any]) -> tuple[php.Array, php.Array, list[bytes]]:
+def compare(
+    before: bytes, after: Mapping[Any, Any], known: php.Array | None = None
+) -> tuple[php.Array, php.Array, list[bytes]]:
     """What was there, what of it is another value now, and which keys are gone; keys and values serialized.
 
     Where nothing is changed, what was there may be left out: it is not looked at closely then.
 
+    Args:
+        known: what was there, where it has been taken apart already.
+
     Raises:
         TypeError, OverflowError, PHPValueError: as with `diff`.
     """
-    new = {php.dumps_key(key): php.dumps(value) for key, value in after.items()}
-    if php.join_array(new) == before:
-        return {}, {}, []
-    old = php.split_array(before) if before else {}
-    changed = {key: value for key, value in new.items() if not _is_same(old.get(key), value)}
+    new = php.dumps_items(after)
+    old = known
+    if old is None:
+        if php.join_array(new) == before:
+            return {}, {}, []
+        old = php.split_array(before) if before else {}
+    changed = {key: value for key, value in new.items() if old.get(key) != value and not _is_same(old.get(key), value)}
     return old, changed, [key for key in old if key not in new]
 
 
 def _is_same(old: bytes | None, new: bytes) -> bool:
     """Whether a value is what it was; PHP may have written a float with more digits than are needed."""
-    return old == new or (old is not None and b"d:" in old and php.dumps(php.loads(old)) == new)
+    return old is not None and b"d:" in old and php.dumps(php.loads(old)) == new
 
 
 def pack_patch(changed: Mapping[bytes, bytes], gone: list[bytes]) -> tuple[bytes, bytes]:
@@ -79,6 +89,8 @@ def pack_patch(changed: Mapping[bytes, bytes], gone: list[bytes]) -> tuple[bytes
 
     A key that is no UTF-8 can't be written in JSON; its bytes are written as the characters U+DC80 to U+DCFF.
     """
+    if not gone:
+        return php.join_array(changed), NO_KEYS
     names = [
         key if isinstance(key, int | str) else key.decode("utf-8", "surrogateescape") for key in map(php.loads, gone)
     ]
@@ -96,8 +108,9 @@ def patch(session: bytes, changed: bytes, gone: bytes) -> bytes:
         PHPValueError: one of the three is none.
     """
     array = php.split_array(session) if session else {}
-    for key in _read_keys(gone):
-        array.pop(key, None)
+    if gone != NO_KEYS:
+        for key in _read_keys(gone):
+            array.pop(key, None)
     array.update(php.split_array(changed))
     return php.join_array(array) if array else b""
 
