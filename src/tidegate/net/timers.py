@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Timer", "after", "every"]
+__all__ = ["Timer", "after", "every", "timers_of"]
 
 logger = logging.getLogger("tidegate")
+
+_live: weakref.WeakSet[Timer] = weakref.WeakSet()  # a loop holds those that it has to call
 
 
 class Timer:
@@ -31,6 +34,7 @@ class Timer:
         self._cancelled = False
         self._due = self._loop.time() + seconds
         self._handle = self._loop.call_at(self._due, self._call)
+        _live.add(self)
 
     def cancel(self) -> None:
         """Call it no more. A call under way goes on."""
@@ -81,3 +85,8 @@ def every(seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
 def after(seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
     """Call a function once, after so many seconds; it may be `def` or `async def`."""
     return Timer(seconds, False, fn, args)
+
+
+def timers_of(loop: asyncio.AbstractEventLoop) -> set[Timer]:
+    """The timers that a loop may have to call, so that what ends in it can cancel those that it has started."""
+    return {timer for timer in _live if timer._loop is loop}
