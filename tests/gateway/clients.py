@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 from tests.gateway.support import Peer, Place, gateway
-from tests.net.support import WebSocketClient, until
+from tests.net.support import Client, WebSocketClient, until
 from tidegate.wire import commands, php
 
-__all__ = ["Clients", "clients"]
+__all__ = ["Clients", "clients", "counted", "is_closed"]
 
 
 class Clients:
@@ -52,3 +53,13 @@ async def clients(count: int = 3, **settings: Any) -> AsyncIterator[Clients]:
             sockets = [stack.enter_context(await WebSocketClient.open(place.port)) for _ in range(count)]
             await until(lambda: len(place.gateway.connections) == count)
             yield Clients(place, stack.enter_context(await Peer.connect(place.inner)), sockets)
+
+
+def counted(place: Place) -> dict[str, Any]:
+    extra: dict[str, Any] = place.gateway.snapshot()["extra"]
+    return extra
+
+
+async def is_closed(peer: Client) -> bool:
+    """Whether the gateway ends a connection without a word."""
+    return await asyncio.wait_for(peer.read_to_end(), 5) == b""

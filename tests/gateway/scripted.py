@@ -9,8 +9,10 @@ from typing import Any
 from tidegate.gateway.event import Place
 from tidegate.gateway.peer import Peer
 from tidegate.gateway.router import Router
-from tidegate.wire.commands import EVENT_NAMES, ON_CLOSE, ON_CONNECT, ON_MESSAGE
+from tidegate.wire.commands import EVENT_NAMES, ON_CLOSE, ON_CONNECT
 from tidegate.wire.packet import Packet, PacketReader
+
+__all__ = ["LIMIT", "Client", "Link", "Worker", "World", "received"]
 
 PLACE = Place(0x7F000001, 2900, 7272)
 LIMIT = 1500
@@ -191,4 +193,9 @@ class World:
         self.router.event(client, ON_CLOSE)  # type: ignore[arg-type]
 
 
-__all__ = ["LIMIT", "ON_CLOSE", "ON_CONNECT", "ON_MESSAGE", "Client", "Link", "Worker", "World"]
+def received(worker: Worker) -> list[tuple[int, int]]:
+    """Commands and connection ids that a worker has been sent."""
+    worker.take(10**6)
+    found = [(packet[0], packet[1]) for packet in worker.waiting.values()]
+    worker.work_off()
+    return found

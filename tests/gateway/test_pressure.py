@@ -139,6 +139,22 @@ def test_without_a_worker_a_client_waits_and_is_then_told_to_try_again(
     run(main())
 
 
+def test_where_no_more_may_wait_a_client_is_told_at_once_and_no_worker_hears_of_it(run: Runner) -> None:
+    async def main() -> None:
+        async with gateway(worker_wait_limit=1) as place:
+            with await WebSocketClient.open(place.port) as client:
+                assert (await client.read_close())[0] == 1013
+                await client.send(client_frame(0x88, (1013).to_bytes(2)))
+                await client.read_to_end()
+            await until(lambda: not place.gateway.connections)
+            extra = place.gateway.snapshot()["extra"]
+            assert (extra["events_dropped"], extra["clients_waiting"]) == (2, 0)
+            with await Peer.worker(place.inner) as worker:
+                await worker.silent()
+
+    run(main())
+
+
 def test_a_worker_that_comes_in_time_gets_all_that_waited(run: Runner) -> None:
     async def main() -> None:
         async with gateway() as place:

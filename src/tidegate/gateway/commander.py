@@ -34,6 +34,7 @@ class Commander:
 
     def __init__(self, tables: Tables[GatewayConnection], max_session: int) -> None:
         self._tables = tables
+        self._clients = tables.clients  # for messages, which those that are being closed do not take
         self._find = tables.find
         self._max_session = max_session
         self._handlers: dict[int, Handler] = {
@@ -85,7 +86,7 @@ class Commander:
     # Sending
 
     def _send_to_one(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        client = self._find(number)
+        client = self._clients.get(number)
         if client is None:
             return
         if flags & RAW:
@@ -94,15 +95,11 @@ class Commander:
             client.send(_message(flags, body))
 
     def _send_to_all(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
-        if not ext:
-            self._send(self._tables.all(), flags, body)
-            return
-        what = read_object(ext)
+        clients = self._clients
+        members: Iterable[GatewayConnection] = clients.values()
+        what = read_object(ext) if ext else {}
         if (listed := what.get("connections")) is not None:
-            found = map(self._find, dict.fromkeys(values(listed)))
-            members: Iterable[GatewayConnection] = [client for client in found if client is not None]
-        else:
-            members = self._tables.all()
+            members = [clients[id] for id in dict.fromkeys(values(listed)) if id in clients]
         if excluded := keys(what.get("exclude")):
             members = [client for client in members if client.id not in excluded]
         self._send(members, flags, body)
