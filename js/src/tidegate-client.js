@@ -1,0 +1,216 @@
+// A connection to a gateway that comes back: what outlives its single connections, which are links.
+
+import { Events } from "./events.js";
+import { Link } from "./link.js";
+import { pauseAfter, settle } from "./options.js";
+import { checkData, Queue } from "./queue.js";
+
+/** @import {Close, Data, Options, State} from "../index.d.ts" */
+
+const EVENTS = /** @type {const} */ (["open", "init", "ready", "message", "close", "error", "drop"]);
+const FLUSH_PAUSE = 50; // milliseconds between looks at a socket that had too much to send: it does not tell
+
+export class TidegateClient {
+  #events = new Events(EVENTS);
+  #url;
+  #settings;
+  #queue;
+  /** @type {Link | null} */
+  #link = null;
+  #isClosed = false;
+  #dropped = 0;
+  #attempts = 0; // failed in a row
+  #pause = 0; // before the present connection
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #flushing;
+
+  /**
+   * Connects at once.
+   *
+   * @param {string | URL | (() => string | URL)} url of a gateway; a function is asked before each attempt.
+   * @param {Options} [options] see index.d.ts.
+   * @throws {TypeError} on options that can't be right, and what WebSocket throws on a URL that is none.
+   */
+  constructor(url, options = {}) {
+    this.#url = url;
+    this.#settings = settle(options);
+    this.#queue = new Queue(this.#settings.queueMessages, this.#settings.queueBytes);
+    this.#connect();
+    globalThis.addEventListener?.("online", this.#online);
+    globalThis.addEventListener?.("offline", this.#look);
+    globalThis.document?.addEventListener("visibilitychange", this.#shown);
+  }
+
+  /**
+   * What it is doing.
+   *
+   * @returns {State} "connecting", "open" (not bound yet), "ready", "waiting" before it connects again, or "closed".
+   */
+  get state() {
+    if (this.#isClosed) return "closed";
+    if (this.#link === null) return "waiting";
+    if (this.#link.isReady) return "ready";
+    return this.#link.isOpen ? "open" : "connecting";
+  }
+
+  /** Its id at the gateway; null until the init message has come, and while there is no connection. */
+  get clientId() {
+    return this.#link?.clientId ?? null;
+  }
+
+  /** How many messages wait to be sent. */
+  get queued() {
+    return this.#queue.length;
+  }
+
+  /** How many messages were not taken, or thrown away by `close`. */
+  get dropped() {
+    return this.#dropped;
+  }
+
+  /**
+   * Listen.
+   *
+   * @param {string} event "open", "init", "ready", "message", "close", "error" or "drop"
+   * @param {Function} listener
+   * @returns {() => void} ends it.
+   */
+  on(event, listener) {
+    return this.#events.on(event, listener);
+  }
+
+  /**
+   * End what `on` began.
+   *
+   * @param {string} event
+   * @param {Function} listener
+   */
+  off(event, listener) {
+    this.#events.off(event, listener);
+  }
+
+  /**
+   * Send a message now, or once there is a connection that is bound.
+   *
+   * A message is handed to one connection only: if that one breaks it may or may not have arrived, and is not sent again.
+   *
+   * @param {Data} data text, or bytes.
+   * @returns {boolean} false if it was dropped, with an event: the queue is full, or the client closed.
+   * @throws {TypeError} on anything else.
+   */
+  send(data) {
+    checkData(data);
+    if (this.#isClosed) return this.#drop(data, "closed");
+    if (this.#queue.length === 0 && this.#link?.send(data)) return true;
+    if (!this.#queue.add(data)) return this.#drop(data, "full");
+    if (this.#link?.isReady) this.#flushSoon();
+    return true;
+  }
+
+  /** End for good: what waits is dropped, and nothing is emitted after the "close" that this emits. */
+  close() {
+    if (this.#isClosed) return;
+    const opened = this.#link?.isOpen ?? false;
+    this.#isClosed = true;
+    this.#link?.end();
+    this.#link = null;
+    clearTimeout(this.#retry);
+    clearTimeout(this.#flushing);
+    globalThis.removeEventListener?.("online", this.#online);
+    globalThis.removeEventListener?.("offline", this.#look);
+    globalThis.document?.removeEventListener("visibilitychange", this.#shown);
+    for (const data of this.#queue.clear()) this.#drop(data, "closed");
+    this.#tellClose({ code: 1000, reason: "", opened, pause: null });
+  }
+
+  // Connecting
+
+  #connect() {
+    const url = String(typeof this.#url === "function" ? this.#url() : this.#url);
+    this.#link = new Link(url, this.#settings, {
+      opened: () => this.#events.emit("open"),
+      introduced: (clientId, message) => this.#events.emit("init", clientId, message),
+      ready: () => this.#ready(),
+      heard: (data) => this.#events.emit("message", data),
+      failed: (error) => this.#events.emit("error", error),
+      ended: (end) => this.#ended(end),
+    });
+  }
+
+  #reconnect() {
+    clearTimeout(this.#retry);
+    try {
+      this.#connect();
+    } catch (error) {
+      this.#events.emit("error", error);
+      if (!this.#isClosed) this.#ended({ code: 1006, reason: String(error), opened: false, lived: 0 });
+    }
+  }
+
+  #ready() {
+    clearTimeout(this.#flushing);
+    this.#flush();
+    this.#events.emit("ready");
+  }
+
+  /** @param {{code: number, reason: string, opened: boolean, lived: number}} end */
+  #ended({ code, reason, opened, lived }) {
+    this.#link = null;
+    // One that was opened only to be closed is a failure too: it must not be tried in a tight circle.
+    if (opened && lived > this.#pause) this.#attempts = 0;
+    this.#pause = pauseAfter(this.#attempts, this.#settings);
+    this.#attempts += 1;
+    this.#retry = setTimeout(() => this.#reconnect(), this.#pause);
+    this.#tellClose({ code, reason, opened, pause: this.#pause });
+  }
+
+  /** @param {Close} close */
+  #tellClose(close) {
+    this.#events.emit("close", close);
+  }
+
+  // What the browser tells
+
+  #online = () => {
+    if (this.#link?.isOpen) return this.#link.look();
+    this.#link?.end(); // an attempt by the way that there was before
+    this.#hurry();
+  };
+
+  #shown = () => {
+    if (document.visibilityState !== "visible") return;
+    if (this.#link === null) this.#hurry();
+    else this.#link.look();
+  };
+
+  #look = () => this.#link?.look();
+
+  #hurry() {
+    this.#attempts = 0;
+    this.#reconnect();
+  }
+
+  // What waits
+
+  #flush() {
+    this.#flushing = undefined;
+    while (this.#queue.first !== undefined && this.#link?.send(this.#queue.first)) this.#queue.shift();
+    if (this.#queue.length > 0) this.#flushSoon();
+  }
+
+  #flushSoon() {
+    this.#flushing ??= setTimeout(() => this.#flush(), FLUSH_PAUSE);
+  }
+
+  /**
+   * @param {Data} data
+   * @param {"full" | "closed"} reason
+   */
+  #drop(data, reason) {
+    this.#dropped += 1;
+    this.#events.emit("drop", { data, reason });
+    return false;
+  }
+}
