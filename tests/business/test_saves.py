@@ -65,6 +65,8 @@ class Model:
             return
         stored = dumps(what)
         before = stored if self.saves is None else self.saves.resolve(stored, self.confirmed)
+        if self.saves is not None and self.saves.stored is before:
+            assert php.join_array(self.saves.array) == before or not (before or self.saves.array)
         shown = php.loads_array(before) if before else {}
         self.check(what, shown)
         after = dict(shown)
@@ -84,6 +86,7 @@ class Model:
         if self.saves is None:
             self.saves = Saves()
         self.saves.note(split(before), split(after), self.position, whole=whole)
+        self.saves.keep(after, split(after))
         self.to_gateway.append(command)
         saved = command[1]
         self.unapplied.append(dict.fromkeys(KEYS) | saved if whole else saved)

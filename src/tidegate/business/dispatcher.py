@@ -114,7 +114,6 @@ class Dispatcher:
                 or flags & PLAIN_MASK != SCALAR
                 or client._is_running
                 or client._waiting
-                or client._saves is not None
             ):
                 if command in EVENT_NAMES:
                     self.take(gateway.meet(packet) if client is None else client, packet, link)
@@ -124,7 +123,7 @@ class Dispatcher:
             link.received = received = link.received + 1
             self.counts.messages += 1
             client._is_running = True
-            client._stored = ext
+            client._stored = ext if (saves := client._saves) is None else saves.resolve(ext, link.confirmed)
             message: str | bytes
             try:
                 message = body.decode()

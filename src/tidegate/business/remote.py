@@ -168,22 +168,26 @@ class RemoteGateway:
             TypeError, OverflowError: it can't be serialized.
             ValueError: it is too long, or what was stored before can't be read.
         """
-        old, changed, gone = session.compare(client._stored, now)
+        before, saves = client._stored, client._saves
+        known = saves.array if saves is not None and saves.stored is before else None
+        old, changed, gone = session.compare(before, now, known)
         if not changed and not gone:
             return
         new = {**old, **changed}
         for key in gone:
             del new[key]
         stored = php.join_array(new) if new else b""
-        if self.link is not None and self.link.is_tidegate:
+        link = self.link
+        if link is not None and link.is_tidegate:
             packet = pack(commands.PATCH_SESSION, client._number, *session.pack_patch(changed, gone))
         else:
             packet = pack(commands.SET_SESSION, client._number, stored)
         if len(packet) > self.max_packet_size:
             raise ValueError(f"it has {len(packet) - HEADER_SIZE} bytes, more than a packet to the gateway may have")
-        self.send(packet)
+        if link is None or get_ident() != self.thread or not link.put(packet):
+            self.send(packet)
         client._stored = stored
-        self._note(client, old, new, whole=False)
+        self._note(client, old, new, stored, whole=False)
 
     def changed(self, client: Client, stored: bytes, *, whole: bool) -> None:
         """A session was changed by a command of this worker's: keep it in mind, and show it to a handler that runs.
@@ -192,7 +196,7 @@ class RemoteGateway:
             PHPValueError: it can't be read, or could not be before.
         """
         before = client._stored
-        self._note(client, *(php.split_array(data) if data else {} for data in (before, stored)), whole=whole)
+        self._note(client, _split(before), _split(stored), stored, whole=whole)
         client._stored = stored
         if client._session is None:
             return
@@ -203,13 +207,15 @@ class RemoteGateway:
             elif key not in old or old[key] != new[key]:
                 client._session[key] = new[key]
 
-    def _note(self, client: Client, old: php.Array, new: php.Array, *, whole: bool) -> None:
+    def _note(self, client: Client, old: php.Array, new: php.Array, stored: bytes, *, whole: bool) -> None:
         link = self.link
         if link is None:
             return
-        if client._saves is None:
-            client._saves = Saves(compares=not link.is_tidegate)
-        client._saves.note(old, new, link.save_position(), whole=whole)
+        saves = client._saves
+        if saves is None:
+            saves = client._saves = Saves(compares=not link.is_tidegate)
+        saves.note(old, new, link.save_position(), whole=whole)
+        saves.keep(stored, new)
         self._unconfirmed[client] = None
 
     # What the link calls
@@ -375,3 +381,7 @@ def _says(ext: bytes, what: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(says, dict) and says.get(what) == 1
+
+
+def _split(session: bytes) -> php.Array:
+    return php.split_array(session) if session else {}

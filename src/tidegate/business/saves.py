@@ -36,14 +36,26 @@ class Saves:
     Args:
         compares: whether a value that the key never had here is taken for somebody else's later one. Towards PHP, where
             positions pass slowly, that is the better guess; towards Tidegate's there is no need to guess.
+
+    Attributes:
+        stored: the session as it is here, serialized; None where that is not known.
+        array: the same, taken apart.
     """
 
-    __slots__ = ("_compares", "_keys", "_replaced")
+    __slots__ = ("_compares", "_keys", "_replaced", "_seen", "_seen_at", "array", "stored")
 
     def __init__(self, compares: bool = False) -> None:
         self._compares = compares
         self._keys: dict[bytes, Saved] = {}
         self._replaced = 0  # position of the last save of the whole
+        self._seen: bytes | None = None  # what an event brought that, with the saves, was `stored`,
+        self._seen_at = 0  # and what was confirmed then
+        self.stored: bytes | None = None
+        self.array: php.Array = {}
+
+    def keep(self, stored: bytes, array: php.Array) -> None:
+        """Say what the session is with the save just noted, so that most events need not be looked at closely."""
+        self.stored, self.array = stored, array
 
     def note(self, old: php.Array, new: php.Array, position: int, *, whole: bool = False) -> None:
         """A session was saved.
@@ -51,6 +63,7 @@ class Saves:
         Args:
             whole: what others may have changed meanwhile went with it.
         """
+        self.stored = None
         keys = {**old, **new}
         if whole:
             self._replaced = position
@@ -72,6 +85,10 @@ class Saves:
         Args:
             confirmed: the position up to which saves were known to be applied when the event came.
         """
+        # What is here shows all saves already; so does what came before and is shown as that.
+        known = self.stored
+        if known is not None and (stored == known or (stored == self._seen and confirmed == self._seen_at)):
+            return known
         for key in [key for key, saved in self._keys.items() if saved.position <= confirmed]:
             del self._keys[key]
         if not self._keys and self._replaced <= confirmed:
@@ -90,7 +107,10 @@ class Saves:
                 session.pop(key, None)
             else:
                 session[key] = saved.value
-        return php.join_array(session) if session else b""
+        self._seen, self._seen_at = stored, confirmed
+        self.array = session
+        self.stored = php.join_array(session) if session else b""
+        return self.stored
 
     def is_settled(self, confirmed: int) -> bool:
         """Whether all of them are confirmed."""

@@ -75,13 +75,17 @@ def compare(
         if php.join_array(new) == before:
             return {}, {}, []
         old = php.split_array(before) if before else {}
-    changed = {key: value for key, value in new.items() if old.get(key) != value and not _is_same(old.get(key), value)}
-    return old, changed, [key for key in old if key not in new]
+    changed = {
+        key: value
+        for key, value in new.items()
+        if (was := old.get(key)) != value and (was is None or b"d:" not in was or not _is_same(was, value))
+    }
+    return old, changed, [] if old.keys() <= new.keys() else [key for key in old if key not in new]
 
 
-def _is_same(old: bytes | None, new: bytes) -> bool:
+def _is_same(old: bytes, new: bytes) -> bool:
     """Whether a value is what it was; PHP may have written a float with more digits than are needed."""
-    return old is not None and b"d:" in old and php.dumps(php.loads(old)) == new
+    return php.dumps(php.loads(old)) == new
 
 
 def pack_patch(changed: Mapping[bytes, bytes], gone: list[bytes]) -> tuple[bytes, bytes]:
