@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tidegate.testing.client import ClientClosedError, NoMessageError, WebSocketClient
-from tidegate.testing.cluster import Cluster, cluster
 from tidegate.testing.problems import HandlerError, LoggedError
+from tidegate.testing.running import Cluster, cluster
 
 __all__ = [
     "ClientClosedError",

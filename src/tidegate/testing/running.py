@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -159,14 +160,17 @@ class Cluster:
             self._workers.append(part)
 
     async def _say_goodbye(self) -> None:
-        """Close the clients while everything works, so that handlers see them go."""
-        await self.push.aclose()
-        connections = [each for gateway in self._gateways for each in gateway.connections.values()]
-        for connection in connections:
-            connection.close(code=1001, reason="the test is over")
-        await asyncio.gather(*(client.close() for _, client in self._clients))
+        """Have all handled, then close the clients while everything works, so that handlers see them go."""
+        deadline = time.monotonic() + STOP_SECONDS
         with contextlib.suppress(NoMessageError):
             await self.settle(STOP_SECONDS)
+        await self.push.aclose()
+        for gateway in self._gateways:
+            for connection in tuple(gateway.connections.values()):
+                connection.close(code=1001, reason="the test is over")
+        await asyncio.gather(*(client.close() for _, client in self._clients))
+        with contextlib.suppress(NoMessageError):
+            await self.settle(max(0.0, deadline - time.monotonic()))
 
 
 @contextlib.asynccontextmanager
