@@ -115,6 +115,9 @@ class Client:
         self._session = session if isinstance(session, dict) else dict(session)
 
     def _read_session(self) -> dict[Any, Any]:
+        saves = self._saves
+        if saves is not None and saves.stored is self._stored and (plain := saves.plain) is not None:
+            return dict(plain)
         try:
             return php.loads_array(self._stored) if self._stored else {}
         except php.PHPValueError as error:

@@ -20,7 +20,7 @@ from tidegate.business.link import GatewayLink
 from tidegate.business.saves import Saves
 from tidegate.cluster.place import split_place
 from tidegate.errors import ClusterError
-from tidegate.wire import commands, php, session
+from tidegate.wire import commands, flat, php, session
 from tidegate.wire.client_id import pack_ip
 from tidegate.wire.commands import BINARY, EVENT_NAMES, IPV6
 from tidegate.wire.packet import HEADER_SIZE, Packet, pack
@@ -170,7 +170,8 @@ class RemoteGateway:
         """
         before, saves = client._stored, client._saves
         known = saves.array if saves is not None and saves.stored is before else None
-        old, changed, gone = session.compare(before, now, known)
+        plain = flat.dumps_items(now)
+        old, changed, gone = session.compare(before, php.dumps_items(now) if plain is None else plain, known)
         if not changed and not gone:
             return
         new = {**old, **changed}
@@ -187,7 +188,8 @@ class RemoteGateway:
         if link is None or get_ident() != self.thread or not link.put(packet):
             self.send(packet)
         client._stored = stored
-        self._note(client, old, new, stored, whole=False)
+        if (saves := self._note(client, old, new, whole=False)) is not None:
+            saves.keep(stored, new, None if plain is None else dict(now))
 
     def changed(self, client: Client, stored: bytes, *, whole: bool) -> None:
         """A session was changed by a command of this worker's: keep it in mind, and show it to a handler that runs.
@@ -196,7 +198,9 @@ class RemoteGateway:
             PHPValueError: it can't be read, or could not be before.
         """
         before = client._stored
-        self._note(client, _split(before), _split(stored), stored, whole=whole)
+        new = _split(stored)
+        if (saves := self._note(client, _split(before), new, whole=whole)) is not None:
+            saves.keep(stored, new)
         client._stored = stored
         if client._session is None:
             return
@@ -207,16 +211,16 @@ class RemoteGateway:
             elif key not in old or old[key] != new[key]:
                 client._session[key] = new[key]
 
-    def _note(self, client: Client, old: php.Array, new: php.Array, stored: bytes, *, whole: bool) -> None:
+    def _note(self, client: Client, old: php.Array, new: php.Array, *, whole: bool) -> Saves | None:
         link = self.link
         if link is None:
-            return
+            return None
         saves = client._saves
         if saves is None:
             saves = client._saves = Saves(compares=not link.is_tidegate)
         saves.note(old, new, link.save_position(), whole=whole)
-        saves.keep(stored, new)
         self._unconfirmed[client] = None
+        return saves
 
     # What the link calls
 

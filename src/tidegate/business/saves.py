@@ -9,25 +9,16 @@ worker has saved it, and sees what others changed at once in other keys, and in 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, TypeAlias
 
 from tidegate.wire import php
 
 __all__ = ["Saves"]
 
 
-class Saved(NamedTuple):
-    """One key's last save.
-
-    Attributes:
-        value: serialized; None where the key was deleted.
-        position: of the save.
-        older: what the key was before, in events that left before the saves; None where that is not looked at.
-    """
-
-    value: bytes | None
-    position: int
-    older: frozenset[bytes | None] | None
+Saved: TypeAlias = tuple[bytes | None, int, frozenset[bytes | None] | None]
+"""One key's last save: its value, serialized, None where the key was deleted; its position; and what the key was in
+events that left before the saves, None where that is not looked at."""
 
 
 class Saves:
@@ -40,9 +31,10 @@ class Saves:
     Attributes:
         stored: the session as it is here, serialized; None where that is not known.
         array: the same, taken apart.
+        plain: the same, decoded, where nothing in it could be changed by whoever holds it; None otherwise.
     """
 
-    __slots__ = ("_compares", "_keys", "_replaced", "_seen", "_seen_at", "array", "stored")
+    __slots__ = ("_compares", "_keys", "_replaced", "_seen", "_seen_at", "array", "plain", "stored")
 
     def __init__(self, compares: bool = False) -> None:
         self._compares = compares
@@ -52,10 +44,11 @@ class Saves:
         self._seen_at = 0  # and what was confirmed then
         self.stored: bytes | None = None
         self.array: php.Array = {}
+        self.plain: dict[Any, Any] | None = None
 
-    def keep(self, stored: bytes, array: php.Array) -> None:
+    def keep(self, stored: bytes, array: php.Array, plain: dict[Any, Any] | None = None) -> None:
         """Say what the session is with the save just noted, so that most events need not be looked at closely."""
-        self.stored, self.array = stored, array
+        self.plain, self.array, self.stored = plain, array, stored
 
     def note(self, old: php.Array, new: php.Array, position: int, *, whole: bool = False) -> None:
         """A session was saved.
@@ -72,12 +65,12 @@ class Saves:
             value, was = new.get(key), old.get(key)
             if value == was and not whole:
                 continue
-            older = None
-            if self._compares:
-                known = self._keys.get(key)
-                older = (known.older or frozenset()) | {known.value, was} if known else frozenset((was,))
-                older -= {value}
-            self._keys[key] = Saved(value, position, older)
+            self._keys[key] = (value, position, self._older(key, value, was) if self._compares else None)
+
+    def _older(self, key: bytes, value: bytes | None, was: bytes | None) -> frozenset[bytes | None]:
+        known = self._keys.get(key)
+        older = (known[2] or frozenset()) | {known[0], was} if known else frozenset((was,))
+        return older - {value}
 
     def resolve(self, stored: bytes, confirmed: int) -> bytes:
         """What a handler is to see of a session that an event brought.
@@ -89,7 +82,7 @@ class Saves:
         known = self.stored
         if known is not None and (stored == known or (stored == self._seen and confirmed == self._seen_at)):
             return known
-        for key in [key for key, saved in self._keys.items() if saved.position <= confirmed]:
+        for key in [key for key, (_, position, _) in self._keys.items() if position <= confirmed]:
             del self._keys[key]
         if not self._keys and self._replaced <= confirmed:
             return stored
@@ -98,23 +91,23 @@ class Saves:
         except php.PHPValueError:
             return stored  # reading it is an error, which is the handler's to see
         session = {} if self._replaced > confirmed else shown
-        for key, saved in self._keys.items():
+        for key, (value, _, older) in self._keys.items():
             there = shown.get(key)
-            if saved.older is not None and there != saved.value and there not in saved.older:
+            if older is not None and there != value and there not in older:
                 if there is not None:
                     session[key] = there
-            elif saved.value is None:
+            elif value is None:
                 session.pop(key, None)
             else:
-                session[key] = saved.value
+                session[key] = value
         self._seen, self._seen_at = stored, confirmed
-        self.array = session
-        self.stored = php.join_array(session) if session else b""
-        return self.stored
+        resolved = php.join_array(session) if session else b""
+        self.keep(resolved, session)
+        return resolved
 
     def is_settled(self, confirmed: int) -> bool:
         """Whether all of them are confirmed."""
-        return self._replaced <= confirmed and all(saved.position <= confirmed for saved in self._keys.values())
+        return self._replaced <= confirmed and all(position <= confirmed for _, position, _ in self._keys.values())
 
 
 def _split(session: bytes) -> php.Array:

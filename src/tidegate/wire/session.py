@@ -52,24 +52,22 @@ def diff(before: bytes, after: Mapping[Any, Any]) -> tuple[bytes, bytes] | None:
         TypeError, OverflowError: it can't be serialized.
         PHPValueError: what was before is no serialized array, or has an object.
     """
-    _, changed, gone = compare(before, after)
+    _, changed, gone = compare(before, php.dumps_items(after))
     return pack_patch(changed, gone) if changed or gone else None
 
 
-def compare(
-    before: bytes, after: Mapping[Any, Any], known: php.Array | None = None
-) -> tuple[php.Array, php.Array, list[bytes]]:
+def compare(before: bytes, new: php.Array, known: php.Array | None = None) -> tuple[php.Array, php.Array, list[bytes]]:
     """What was there, what of it is another value now, and which keys are gone; keys and values serialized.
 
     Where nothing is changed, what was there may be left out: it is not looked at closely then.
 
     Args:
+        new: what is there now.
         known: what was there, where it has been taken apart already.
 
     Raises:
-        TypeError, OverflowError, PHPValueError: as with `diff`.
+        PHPValueError: as with `diff`.
     """
-    new = php.dumps_items(after)
     old = known
     if old is None:
         if php.join_array(new) == before:
