@@ -10,7 +10,7 @@ from tidegate.client.blocking import GatewayClient
 
 register, online, offline = sys.argv[1:]
 client = GatewayClient(register)
-(kept,) = [client._now()]
+kept = client._now()
 
 
 def use(name: str, numbers: range) -> None:
@@ -21,11 +21,27 @@ def use(name: str, numbers: range) -> None:
     client.flush()
 
 
+def hold() -> None:
+    """Have every lock there is."""
+    with kept.lookup:
+        locks = [connection.lock for connection in kept.store._connections.values()]
+        for lock in locks:
+            lock.acquire()
+        held.set()
+        forked.wait()
+        for lock in locks:
+            lock.release()
+
+
+held, forked = threading.Event(), threading.Event()
 use("parent", range(25))
-# The children are made while another thread holds every lock there is.
-kept.lookup.acquire()
-for connection in kept.store._all:
-    connection.lock.acquire()
+# The children are made while one thread has every lock, and others are in the middle of calls.
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+beside = [threading.Thread(target=use, args=(f"beside-{number}", range(50))) for number in range(2)]
+for thread in beside:
+    thread.start()
 children = []
 for number in range(3):
     pid = os.fork()
@@ -40,12 +56,13 @@ for number in range(3):
         client.close()
         os._exit(0)
     children.append(pid)
+    if number == 1:  # the last is made while the others' questions are on their way
+        forked.set()
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 assert codes == [0, 0, 0], codes
 print("children served", flush=True)
-kept.lookup.release()
-for connection in kept.store._all:
-    connection.lock.release()
+for thread in (holder, *beside):
+    thread.join()
 use("parent", range(25, 50))
 client.close()
 print("parent served", flush=True)

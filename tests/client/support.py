@@ -95,6 +95,13 @@ class Server:
                 sock.shutdown(socket.SHUT_RDWR)
         self._socks.clear()
 
+    def reset(self) -> None:
+        """Break off the connections that nobody is reading."""
+        for sock in self._socks:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+        self._socks.clear()
+
     def say(self, data: bytes) -> None:
         """Send something that nobody has asked for."""
         for sock in self._socks:
@@ -168,6 +175,7 @@ class ScriptedGateway(Server):
         while True:
             self.reads.wait()
             data = sock.recv(65536)
+            self.reads.wait()  # where it was told meanwhile
             if not data:
                 return
             self.received += data

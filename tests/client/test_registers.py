@@ -165,7 +165,7 @@ def kept(client: Client) -> int:
     if driven is not None:
         return len(driven._channels)
     (kept,) = client._kept.values()
-    return len(kept.store._all)
+    return len(kept.store._connections)
 
 
 @pytest.mark.parametrize(

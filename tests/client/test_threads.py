@@ -1,26 +1,26 @@
-"""The blocking client among threads, forks and interruptions."""
+"""The blocking client among threads and forks."""
 
 from __future__ import annotations
 
 import gc
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
 from tests.client.support import ScriptedGateway, ScriptedRegister, framed, until
-from tidegate.client import store
 from tidegate.client.blocking import GatewayClient
-from tidegate.errors import ClusterError, ClusterTimeoutError
+from tidegate.errors import ClusterTimeoutError
 
 FORKING = Path(__file__).with_name("forking.py")
+NAMES = ["parent", "beside-0", "beside-1", "child-0", "child-1", "child-2"]
+WARNINGS = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+"""Newer Pythons warn of a fork beside threads, which is what is tried."""
 
 
 def test_each_threads_commands_stay_in_order() -> None:
@@ -38,7 +38,7 @@ def test_each_threads_commands_stay_in_order() -> None:
         for thread in range(8):
             own = [body for body in bodies if body.startswith(f"{thread} ")]
             assert own == [f"{thread} {number}" for number in range(200)]
-        assert gateway.accepted <= 8
+        assert gateway.accepted == 1
 
 
 def test_answers_reach_the_threads_that_asked() -> None:
@@ -53,7 +53,7 @@ def test_answers_reach_the_threads_that_asked() -> None:
         assert all(pool.map(ask, [0, 1] * 8))
 
 
-def test_threads_that_come_and_go_share_connections() -> None:
+def test_threads_that_come_and_go_share_a_connection() -> None:
     with ScriptedGateway() as gateway, GatewayClient() as client:
         for number in range(50):
             thread = threading.Thread(target=client.send_to_client, args=(gateway.client_id(), str(number)))
@@ -62,26 +62,6 @@ def test_threads_that_come_and_go_share_connections() -> None:
         client.flush()
         assert gateway.bodies() == [str(number) for number in range(50)]
         assert gateway.accepted == 1
-
-
-def test_what_many_threads_leave_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MAX_SPARE", 3)
-    together = threading.Barrier(10)
-
-    def send() -> None:
-        client.send_to_client(gateway.client_id(), "hello")
-        together.wait(20)
-
-    with ScriptedGateway() as gateway, GatewayClient() as client:
-        threads = [threading.Thread(target=send) for _ in range(10)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        until(lambda: len(gateway.bodies()) == 10 and gateway.open == 3)
-        with pytest.raises(ClusterError, match="given up before it was flushed"):
-            client.flush()
-        client.flush()
 
 
 def test_many_threads_ask_register_once() -> None:
@@ -109,20 +89,6 @@ def test_threads_that_wait_for_a_mute_register_fail_together() -> None:
         assert time.monotonic() - started < 4 * 0.5
 
 
-def test_a_connection_that_another_thread_keeps_costs_no_more_than_the_timeout() -> None:
-    with ScriptedGateway() as gateway, GatewayClient(timeout=0.3) as client:
-        client.send_to_client(gateway.client_id(), "hello")
-        (connection,) = client._now().store._all
-        with connection.lock:
-            with pytest.raises(ClusterTimeoutError, match=f"{gateway.address} still keeps another call waiting"):
-                client.send_to_client(gateway.client_id(), "again")
-            with pytest.raises(ClusterTimeoutError, match=f"{gateway.address} still keeps another call waiting"):
-                client.flush()
-        client.send_to_client(gateway.client_id(), "now")
-        client.flush()
-        assert gateway.bodies() == ["hello", "now"]
-
-
 def test_a_client_that_nobody_has_any_more_closes_its_connections() -> None:
     with ScriptedGateway() as gateway:
         client = GatewayClient()
@@ -141,33 +107,11 @@ def test_a_closed_client_can_not_be_used() -> None:
         client.send_to_all("hello")
 
 
-def test_what_was_interrupted_is_not_taken_for_the_next_answer() -> None:
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with ScriptedGateway(lambda _: None) as gateway, GatewayClient() as client:
-        before = signal.signal(signal.SIGUSR1, interrupt)
-        try:
-            threading.Thread(target=interrupt_once_asked, args=(gateway,)).start()
-            with pytest.raises(KeyboardInterrupt):
-                client.is_online(gateway.client_id())
-        finally:
-            signal.signal(signal.SIGUSR1, before)
-        gateway.answer = lambda _: framed(1)
-        assert client.is_online(gateway.client_id())
-        assert gateway.accepted == 2
-
-
-def interrupt_once_asked(gateway: ScriptedGateway) -> None:
-    until(lambda: gateway.packets)
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_has_connections_and_locks_of_its_own() -> None:
     with ScriptedGateway(lambda packet: framed(packet[1])) as gateway, ScriptedRegister(gateway.address) as register:
         done = subprocess.run(
-            [sys.executable, "-W", "error", str(FORKING), register.address, gateway.client_id(1), gateway.client_id(0)],
+            [sys.executable, *WARNINGS, str(FORKING), register.address, gateway.client_id(1), gateway.client_id(0)],
             capture_output=True,
             text=True,
             timeout=40,
@@ -176,8 +120,6 @@ def test_a_child_has_connections_and_locks_of_its_own() -> None:
         assert done.stdout == "children served\nparent served\n"
         until(lambda: not gateway.open)
         for own in gateway.by_connection.values():  # no connection has what two processes wrote
-            assert len({packet[4].split()[0] for packet in own if packet[4]}) == 1
+            assert len({packet[4].split(b" ")[0].split(b"-")[0] for packet in own if packet[4]} - {b"beside"}) == 1
         assert len(gateway.by_connection) == 4
-        assert sorted(gateway.bodies()) == sorted(
-            f"{name} {number}" for name in ("parent", "child-0", "child-1", "child-2") for number in range(50)
-        )
+        assert sorted(gateway.bodies()) == sorted(f"{name} {number}" for name in NAMES for number in range(50))

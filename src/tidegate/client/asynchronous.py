@@ -56,7 +56,7 @@ class AsyncGatewayClient(AsyncPushAPI):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channels: dict[str, Channel] = {}
         self._known = KnownGateways()
-        self._ledger: Ledger[Channel] = Ledger()
+        self._ledger = Ledger()
         self._turns = Turns(self._options, self._known)
         self._is_closed = False
 
@@ -92,9 +92,8 @@ class AsyncGatewayClient(AsyncPushAPI):
         posts = await self._turns.take(False, self._probe)
         await self._settle(posts)
         for post in posts:
-            channel = self._channels.get(post.address)
-            if post.error is None and channel is not None and channel.written == post.number:
-                self._ledger.confirm(channel)
+            if post.error is None:
+                self._ledger.confirm(post.address, post.number)
         breaks, _ = self._ledger.tell(self._ledger.told)
         raise_errors(posts, *breaks)
 
@@ -156,7 +155,7 @@ class AsyncGatewayClient(AsyncPushAPI):
         return [
             channel.post(PROBE, 1)
             for channel in list(self._channels.values())
-            if channel.is_connecting or (channel in used and channel.is_alive())
+            if channel.is_connecting or (channel.address in used and channel.is_alive())
         ]
 
     async def _settle(self, posts: list[Post]) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from tidegate.client import failures, forks
 from tidegate.client.api import PushAPI
 from tidegate.client.call import Call, Packets
-from tidegate.client.exchange import Transfer, exchange
+from tidegate.client.exchange import exchange, send_at_once
 from tidegate.client.known import KnownGateways
 from tidegate.client.ledger import PROBE
 from tidegate.client.options import read_options
 from tidegate.client.outcomes import answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
-from tidegate.client.store import ConnectionStore, lock, unlock
+from tidegate.client.store import ConnectionStore
+from tidegate.client.transfer import Transfer
 from tidegate.cluster.lookup import look_up
 from tidegate.errors import ClusterError
 from tidegate.wire.register_line import Addresses
@@ -35,15 +35,16 @@ class Kept:
     def __init__(self) -> None:
         self.store = ConnectionStore()
         self.known = KnownGateways()
-        self.lookup = threading.Lock()
+        self.lookup = threading.RLock()  # re-entered where a signal's handler pushes
 
 
 class GatewayClient(PushAPI):
     """Pushes to clients, and asks about them, from any program.
 
-    It may be used from any number of threads and after a fork; make one and keep it. The commands of one thread are
-    carried out in order. Connections to gateways are kept, and opened again where a gateway has closed one. A command
-    is repeated only where nothing of it had been sent; otherwise the caller is told.
+    It may be used from any number of threads and after a fork; make one and keep it. What has returned is carried out
+    before what is called next, in whichever threads, unless a connection breaks in between. The connection to a gateway
+    is kept, shared by all threads of a process, and opened again where the gateway has closed it. A command is repeated
+    only where nothing of it had been sent; otherwise the caller is told, or the next `flush`.
 
     Args:
         cluster: ``host:port`` of a Register, or a list of them; else TIDEGATE_CLUSTER, else 127.0.0.1:1236.
@@ -74,33 +75,30 @@ class GatewayClient(PushAPI):
         self.close()
 
     def close(self) -> None:
-        """Close the connections; what was sent still arrives. The client can't be used any more."""
+        """Close the connections; what was sent still arrives, and calls in other threads end as they would.
+
+        The client can't be used any more.
+        """
         self._is_closed = True
         kept = self._kept.pop(forks.generation(), None)
         if kept is not None:
-            kept.store.close(self._options.timeout)
+            kept.store.close()
 
     def flush(self) -> None:
         """Return when every gateway has processed all that was sent before, by all threads.
 
         Raises:
-            ClusterError: a link used since the last flush broke, so that some of it may be lost.
+            ClusterError: a link used since the last flush broke, so that some of it may be lost; each thread that
+                flushes is told of it, once.
         """
         store = self._now().store
-        started = time.monotonic()
-        used = store.ledger.used()
-        locked = lock(used, started + self._options.timeout)
-        try:
-            probes = [Transfer(each, (PROBE,), True, self._options) for each in locked if not each.close_if_dead()]
-            exchange(probes, self._options, started)
-            for probe in probes:
-                if probe.error is None:
-                    probe.connection.confirm()
-        finally:
-            unlock(locked)
-        lease = store.lease
-        breaks, lease.told = store.ledger.tell(lease.told)
-        raise_errors((), *breaks, *(failures.busy(each.address) for each in used if each not in locked))
+        asked = [store.find(address) for address in store.ledger.used()]
+        probes = [Transfer(each, (PROBE,), True, self._options, opens=False) for each in asked if each is not None]
+        exchange(probes, store, self._options)
+        for probe in probes:
+            if probe.answers:
+                store.ledger.confirm(probe.address, probe.number)
+        raise_errors(probes, *store.tell())
 
     def _act(self, call: Call[None]) -> None:
         self._carry(call)
@@ -113,7 +111,8 @@ class GatewayClient(PushAPI):
         addresses, is_new = self._addresses(kept) if call.needs_addresses else (NO_ADDRESSES, True)
         packets = call.packets(addresses)
         is_plain = len(packets) == 1 and not call.is_query
-        transfers = self._send_at_once(kept.store, *packets[0]) if is_plain else None
+        connection = kept.store.find(packets[0][0]) if is_plain else None
+        transfers = send_at_once(connection, packets[0][1], self._options) if connection is not None else None
         if transfers is None:
             transfers = self._exchange(kept, packets, call.is_query)
         if any(each.error is not None for each in transfers):
@@ -133,46 +132,18 @@ class GatewayClient(PushAPI):
         more = self._exchange(kept, untried(call, addresses, transfers), call.is_query)
         return still_there(transfers, addresses) + more
 
-    def _send_at_once(self, store: ConnectionStore, address: str, packet: bytes) -> list[Transfer] | None:
-        """The quick way, for a command on a warm connection; None where nothing was sent."""
-        connection = store.connection(address)
-        if not connection.lock.acquire(blocking=False):
-            return None
-        try:
-            sent = connection.send_now(packet)
-            if sent == len(packet):
-                return []
-            if not sent:
-                return None
-            rest = Transfer(connection, [packet], False, self._options, sent)
-            exchange([rest], self._options, time.monotonic())
-        finally:
-            connection.lock.release()
-        if connection.sock is None:
-            store.drop(connection)
-        return [rest]
-
     def _exchange(self, kept: Kept, packets: Packets, is_query: bool) -> list[Transfer]:
         """Send to all gateways; what failed says so itself."""
         by_address = grouped(packets)
         store, options = kept.store, self._options
         refusals = self._refusals(kept, by_address)
-        connections = [store.connection(address) for address in by_address]
-        transfers = [Transfer(each, by_address[each.address], is_query, options) for each in connections]
-        started = time.monotonic()
-        locked = lock(connections, started + options.timeout)
-        try:
-            for transfer in transfers:
-                if transfer.connection not in locked:
-                    transfer.refuse(failures.busy(transfer.connection.address))
-                elif transfer.connection.address in refusals:
-                    transfer.refuse(refusals[transfer.connection.address])
-            exchange(transfers, options, started)
-        finally:
-            unlock(locked)
+        transfers = [
+            Transfer(store.connection(address), group, is_query, options) for address, group in by_address.items()
+        ]
         for transfer in transfers:
-            if transfer.connection.sock is None:
-                store.drop(transfer.connection)
+            if transfer.address in refusals:
+                transfer.fail(refusals[transfer.address])
+        exchange(transfers, store, options)
         return transfers
 
     def _refusals(self, kept: Kept, addresses: Iterable[str]) -> dict[str, ClusterError]:
@@ -180,7 +151,7 @@ class GatewayClient(PushAPI):
         if not self._options.secret_key:
             return {}
         known = kept.known.last.all
-        strangers = [each for each in addresses if each not in known and not kept.store.has_open(each)]
+        strangers = [each for each in addresses if each not in known and not kept.store.is_open(each)]
         if not strangers:
             return {}
         kept.known.doubt()
@@ -221,4 +192,5 @@ class GatewayClient(PushAPI):
             for other in list(self._kept):
                 if other != generation:
                     self._kept.pop(other, None)
+        kept.store.enter()
         return kept

@@ -21,9 +21,6 @@ class Channel:
     Args:
         address: the gateway's ``host:port``.
         ledger: is told what is written and what breaks.
-
-    Attributes:
-        written: how many posts were, so that a flush can tell whether it speaks for all.
     """
 
     __slots__ = (
@@ -35,12 +32,10 @@ class Channel:
         "_pending_size",
         "_pipeline",
         "address",
-        "written",
     )
 
-    def __init__(self, address: str, options: Options, ledger: Ledger[Channel]) -> None:
+    def __init__(self, address: str, options: Options, ledger: Ledger) -> None:
         self.address = address
-        self.written = 0
         self._options = options
         self._ledger = ledger
         self._loop = asyncio.get_running_loop()
@@ -118,9 +113,7 @@ class Channel:
             self._pipeline.fail(failures.interrupted(self.address))
 
     def _count(self, post: Post) -> None:
-        self.written += 1
-        post.number = self.written
-        self._ledger.use(self)
+        post.number = self._ledger.use(self.address)
 
     async def _connect(self) -> None:
         seconds = min(self._options.connect_timeout, self._options.timeout)
@@ -168,4 +161,4 @@ class Channel:
 
     def _broken(self, error: ClusterError) -> None:
         self._pipeline = None
-        self._ledger.broke(self, error)
+        self._ledger.broke(self.address, error)

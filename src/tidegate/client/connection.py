@@ -1,106 +1,145 @@
-"""A blocking client's connection to a gateway: a socket that is kept, and what it takes to trust it again."""
+"""A blocking client's connection to a gateway, which its threads share: a socket that is kept, and whose turn it is.
+
+Threads hold the lock for single steps, which never wait for the gateway; while they wait for it they are in a queue.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import socket
 import threading
+from collections import deque
+from typing import Protocol
 
 from tidegate.client import failures
-from tidegate.client.answer_reader import AnswerReader
 from tidegate.client.ledger import Ledger
-from tidegate.client.sockets import make_socket, split_address
+from tidegate.client.questions import Question, Questions
+from tidegate.client.sockets import prepare, split_address
 from tidegate.errors import ClusterError
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Link"]
 
-_numbers = itertools.count()
+
+class Member(Question, Protocol):
+    """Who has a place in a queue."""
+
+    def fail(self, error: ClusterError) -> None: ...
+    def wake(self) -> None: ...
+
+
+class Link(socket.socket):
+    """A socket to a gateway, and who waits for answers on it.
+
+    It is closed when the last who has it lets go: while one thread gives it up another may be waiting for it, and its
+    number must not come to mean another socket meanwhile.
+
+    Attributes:
+        questions: of those who wait.
+        error: why it was given up.
+    """
+
+    __slots__ = ("error", "questions")
+
+    def __init__(self) -> None:
+        super().__init__()
+        prepare(self)
+        self.questions: Questions[Member] = Questions()
+        self.error: ClusterError | None = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def is_alive(self) -> bool:
+        """Whether the gateway has neither ended it nor sent anything unasked."""
+        try:
+            return self.recv(1, socket.MSG_PEEK) != b"" and bool(self.questions.waiting)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
 
 class Connection:
-    """One connection to a gateway, perhaps not opened yet or not any more.
+    """All that this client and process has to do with one gateway; every method is for who holds the lock.
 
     Attributes:
         address: the gateway's ``host:port``.
-        number: those who lock several do it in this order, so that nobody waits for each other.
-        lock: held while it is used.
-        sock: non-blocking; None while it is closed.
-        reader: finds the answers in what comes.
+        lock: re-entered where a signal's handler pushes; `with` alone takes it, which no exception can come between.
+        link: None while there is none.
+        writers: who has something to send that could not leave at once; the first of them connects and writes.
     """
 
-    __slots__ = ("__weakref__", "_ledger", "address", "lock", "number", "reader", "sock")
+    __slots__ = ("_ledger", "address", "link", "lock", "writers")
 
-    def __init__(self, address: str, ledger: Ledger[Connection]) -> None:
+    def __init__(self, address: str, ledger: Ledger) -> None:
         self.address = address
-        self.number = next(_numbers)
-        self.lock = threading.Lock()
-        self.sock: socket.socket | None = None
-        self.reader = AnswerReader()
+        self.lock = threading.RLock()
+        self.link: Link | None = None
+        self.writers: deque[Member] = deque()
         self._ledger = ledger
 
-    def __del__(self) -> None:
-        if self.sock is not None:
-            self.sock.close()
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is waiting for it."""
+        return not self.writers and (self.link is None or not self.link.questions.waiting)
 
-    def open(self) -> socket.socket:
+    def open(self) -> Link:
         """Begin to connect; the socket is writable once that is done.
 
         Raises:
             OSError: it can't be reached.
         """
-        sock = self.sock = make_socket()
-        self.reader = AnswerReader()
+        link = Link()
         with contextlib.suppress(BlockingIOError):
-            sock.connect(split_address(self.address))
-        return sock
+            link.connect(split_address(self.address))
+        self.link = link
+        return link
 
-    def is_alive(self) -> bool:
-        """Whether it is open and the gateway has neither ended it nor sent anything unasked."""
-        if self.sock is None:
-            return False
-        try:
-            self.sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
-
-    def close_if_dead(self) -> bool:
-        """Close it where it can't be used any more; gives whether it is closed."""
-        if self.is_alive():
-            return False
-        self.close(failures.closed_unasked(self.address))
-        return True
+    def usable(self) -> Link | None:
+        """The link, if there is one that can be used; one that can't be any more is given up."""
+        link = self.link
+        if link is None or link.is_alive():
+            return link
+        self.give_up((failures.closed_early if link.questions.waiting else failures.closed_unasked)(self.address))
+        return None
 
     def send_now(self, data: bytes) -> int:
-        """Send what can be sent without waiting; gives how many bytes, 0 also where it can't be trusted."""
-        if not self.is_alive():
+        """Send what can be sent without waiting for anybody; gives how many bytes."""
+        link = self.link
+        if link is None or self.writers or not link.is_alive():
             return 0
-        assert self.sock is not None
         try:
-            sent = self.sock.send(data)
+            sent = link.send(data)
         except OSError:
             return 0
-        self._ledger.use(self)
+        self._ledger.use(self.address)
         return sent
 
-    def use(self) -> None:
-        """Something is about to be written."""
-        self._ledger.use(self)
+    def use(self) -> int:
+        """Something was written; gives its number in the ledger."""
+        return self._ledger.use(self.address)
 
-    def confirm(self) -> None:
-        """All that was written has been processed."""
-        self._ledger.confirm(self)
-
-    def close(self, error: ClusterError | None = None) -> None:
-        """Close it; an error says that what was written may be lost."""
-        sock, self.sock = self.sock, None
-        if sock is None:
+    def give_up(self, error: ClusterError) -> None:
+        """Close the link: what was written may be lost, and answers won't come."""
+        link, self.link = self.link, None
+        if link is None:
             return
-        sock.close()
-        if error is not None:
-            self._ledger.broke(self, error)
-        else:
-            self._ledger.confirm(self)
+        link.error = error
+        self._ledger.broke(self.address, error)
+        with contextlib.suppress(OSError):
+            link.shutdown(socket.SHUT_RDWR)  # whoever waits for the socket wakes up
+        for member in tuple(link.questions.waiting):
+            member.fail(type(error)(str(error)))
+        link.questions.waiting.clear()
+
+    def close(self) -> None:
+        """Close the link in good order, unless somebody still waits on it, who does it then by letting go."""
+        if self.is_idle:
+            self.link = None
+
+    def leave(self, member: Member) -> None:
+        """Give the place among those who write to the next."""
+        if member in self.writers:
+            self.writers.remove(member)
+            if self.writers:
+                self.writers[0].wake()

@@ -12,7 +12,6 @@ __all__ = [
     "failed",
     "interrupted",
     "not_answered",
-    "not_confirmed",
     "not_reached",
     "not_taken",
     "out_of_step",
@@ -54,18 +53,13 @@ def closed_unasked(address: str) -> ClusterError:
     return ClusterError(f"gateway {address} closed the connection; some of what was sent before may be lost")
 
 
-def not_confirmed(address: str) -> ClusterError:
-    """Too many connections were kept."""
-    return ClusterError(f"a connection to gateway {address} was given up before it was flushed: too many threads ended")
-
-
 def too_much(address: str, size: int) -> ClusterError:
     """It reads too slowly."""
     return ClusterError(f"gateway {address} has not taken {size} bytes yet: nothing more is sent to it meanwhile")
 
 
 def busy(address: str) -> ClusterError:
-    """Another thread has the connection, and waits for the gateway itself."""
+    """What other threads send to it still waits to leave."""
     return ClusterTimeoutError(f"gateway {address} still keeps another call waiting")
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import cast
 
 from tidegate.client import failures
-from tidegate.client.answer_reader import AnswerReader
+from tidegate.client.questions import Questions
 from tidegate.errors import ClusterError
 
 __all__ = ["Pipeline", "Post"]
@@ -18,7 +17,6 @@ DRAIN_LIMIT = 1024 * 1024
 """Unsent bytes over which those who send wait."""
 MAX_UNSENT = 64 * 1024 * 1024
 """Unsent bytes over which nothing more is taken."""
-UNASKED = "more than it was asked for"
 
 
 class Post:
@@ -28,7 +26,7 @@ class Post:
         data: the packets' bytes.
         expected: answers that there will be.
         answers: those that have come.
-        number: among the posts written to its gateway.
+        number: the ledger's, once it was written.
         done: with the last answer; where none is expected, when it was sent and the buffer has room again. Cancelled
             by who has lost interest.
     """
@@ -76,8 +74,7 @@ class Pipeline(asyncio.Protocol):
         self._first = hello
         self._broken = broken
         self._transport: asyncio.Transport
-        self._reader = AnswerReader()
-        self._waiting: deque[Post] = deque()  # for answers, in the order asked
+        self._questions: Questions[Post] = Questions()
         self._undrained: list[Post] = []  # commands that wait for room
         self._is_paused = False
         self._error: ClusterError | None = None
@@ -93,7 +90,7 @@ class Pipeline(asyncio.Protocol):
         if self._error is not None or self._transport.is_closing():
             return False
         try:
-            return self._sock.recv(1, socket.MSG_PEEK) != b"" and bool(self._waiting)
+            return self._sock.recv(1, socket.MSG_PEEK) != b"" and bool(self._questions.waiting)
         except BlockingIOError:
             return True
         except OSError:
@@ -111,7 +108,7 @@ class Pipeline(asyncio.Protocol):
         if transport.is_closing() and not unsent:
             return False
         if post.expected:
-            self._waiting.append(post)
+            self._questions.waiting.append(post)
         elif self._is_paused:
             self._undrained.append(post)
         else:
@@ -129,9 +126,9 @@ class Pipeline(asyncio.Protocol):
         self._error = error
         self._transport.abort()
         self._broken(error)
-        for post in (*self._waiting, *self._undrained):
+        for post in (*self._questions.waiting, *self._undrained):
             post.fail(error)
-        self._waiting.clear()
+        self._questions.waiting.clear()
         self._undrained.clear()
 
     def close(self) -> None:
@@ -139,32 +136,21 @@ class Pipeline(asyncio.Protocol):
         self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        answered: list[Post] = []
-        reader, waiting = self._reader, self._waiting
-        error: object = None
-        for answer in reader.feed(data):
-            if not waiting:
-                error = UNASKED
-                break
-            post = waiting[0]
-            post.answers.append(answer)
-            if len(post.answers) == post.expected:
-                answered.append(waiting.popleft())
-        if not waiting and not reader.is_between_answers:
-            error = UNASKED
-        error = reader.error or error
+        answered, error = self._questions.feed(data)
         if error is None:
             for post in answered:
                 post.finish()
             return
-        waiting.extendleft(reversed(answered))  # out of step, so that these answers are not to be trusted either
-        self.fail(failures.out_of_step(self.address, error))
+        problem = failures.out_of_step(self.address, error)
+        for post in answered:
+            post.fail(problem)
+        self.fail(problem)
 
     def connection_lost(self, error: Exception | None) -> None:
         if isinstance(error, OSError):
             self.fail(failures.failed(self.address, error))
         else:
-            self.fail((failures.closed_early if self._waiting else failures.closed_unasked)(self.address))
+            self.fail((failures.closed_early if self._questions.waiting else failures.closed_unasked)(self.address))
         if not self.ended.done():
             self.ended.set_result(None)
 

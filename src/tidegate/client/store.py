@@ -1,155 +1,76 @@
-"""The connections that a blocking client keeps: which thread has which, and which are free.
+"""The connections that a blocking client keeps, one to a gateway for all threads.
 
-A connection belongs to a thread for as long as that lives, so that its commands stay in order. What a thread leaves
-behind is there for the next: a server that makes a thread for each request opens no connections for each.
+So whatever has returned is carried out before what is called next, in whichever threads: of two connections a gateway
+may read the later one first.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-import weakref
-from collections import OrderedDict
-from collections.abc import Iterable
 
-from tidegate.client import failures
 from tidegate.client.connection import Connection
 from tidegate.client.ledger import Ledger
+from tidegate.errors import ClusterError
 
-__all__ = ["ConnectionStore", "Lease", "lock", "unlock"]
-
-MAX_SPARE = 256
-"""Connections that wait for a thread, to all gateways together."""
-
-
-class Lease:
-    """What one thread has; with the thread's end it goes back.
-
-    Attributes:
-        connections: by the gateway's address.
-        told: how many breaks the thread needs not be told of any more.
-    """
-
-    __slots__ = ("_store", "connections", "told")
-
-    def __init__(self, store: ConnectionStore) -> None:
-        # Weak, so that a client that nobody has any more goes away at once, its sockets with it.
-        self._store = weakref.ref(store)
-        self.connections: dict[str, Connection] = {}
-        self.told = store.ledger.told
-
-    def __del__(self) -> None:
-        store = self._store()
-        if store is not None:
-            for connection in self.connections.values():
-                store.give_back(connection)
+__all__ = ["ConnectionStore"]
 
 
 class ConnectionStore:
-    """All connections of one client in one process.
+    """All connections of one client in one process."""
 
-    Every step is one operation of a dict, since threads end, and their leases with them, at any moment.
-    """
-
-    __slots__ = ("__weakref__", "_all", "_local", "_spare", "ledger")
+    __slots__ = ("_connections", "_thread", "ledger")
 
     def __init__(self) -> None:
-        self.ledger: Ledger[Connection] = Ledger()
-        self._local = threading.local()
-        self._all: dict[Connection, None] = {}
-        self._spare: OrderedDict[Connection, None] = OrderedDict()
-
-    @property
-    def lease(self) -> Lease:
-        """The calling thread's."""
-        try:
-            lease: Lease = self._local.lease
-        except AttributeError:
-            lease = self._local.lease = Lease(self)
-        return lease
+        self.ledger = Ledger()
+        self._connections: dict[str, Connection] = {}
+        self._thread = threading.local()
 
     def connection(self, address: str) -> Connection:
-        """The calling thread's to a gateway; perhaps it is not open yet."""
-        connections = self.lease.connections
-        connection = connections.get(address)
+        """The one to this gateway; perhaps it is not open yet."""
+        connection = self._connections.get(address)
         if connection is None:
-            connection = connections[address] = self._spare_to(address) or Connection(address, self.ledger)
-            self._all[connection] = None
+            connection = self._connections.setdefault(address, Connection(address, self.ledger))
         return connection
 
-    def has_open(self, address: str) -> bool:
-        """Whether the calling thread has one to this gateway that was opened."""
-        connection = self.lease.connections.get(address)
-        return connection is not None and connection.sock is not None
+    def find(self, address: str) -> Connection | None:
+        """The one to this gateway, if there is any."""
+        return self._connections.get(address)
 
-    def drop(self, connection: Connection) -> None:
-        """The calling thread's is closed for good."""
-        self.lease.connections.pop(connection.address, None)
-        self._all.pop(connection, None)
+    def is_open(self, address: str) -> bool:
+        """Whether there is a connection to this gateway that was opened."""
+        connection = self._connections.get(address)
+        return connection is not None and connection.link is not None
 
-    def give_back(self, connection: Connection) -> None:
-        """A thread that ended had it."""
-        self._spare[connection] = None
-        while len(self._spare) > MAX_SPARE:
-            try:
-                surplus, _ = self._spare.popitem(last=False)
-            except KeyError:
-                return
-            if not surplus.lock.acquire(blocking=False):  # being flushed
-                self._spare[surplus] = None
-                return
-            surplus.close(failures.not_confirmed(surplus.address))
-            surplus.lock.release()
-            self._all.pop(surplus, None)
+    def has(self, connection: Connection) -> bool:
+        """Whether it has not been forgotten meanwhile; sure only for who holds its lock."""
+        return self._connections.get(connection.address) is connection
+
+    def forget_unused(self, connection: Connection) -> None:
+        """A gateway may be gone for good, and client ids name as many as anybody likes."""
+        with connection.lock:
+            if connection.link is None and not connection.writers and self.has(connection):
+                del self._connections[connection.address]
 
     def tidy(self) -> None:
         """Close what gateways have ended: one that is gone for good is never used again, nor looked at."""
-        for connection in list(self._all):
-            if not connection.lock.acquire(blocking=False):
-                continue
-            try:
-                is_closed = connection.close_if_dead()
-            finally:
-                connection.lock.release()
-            if is_closed and self._spare.pop(connection, self) is not self:
-                self._all.pop(connection, None)
-        for connection in list(self.lease.connections.values()):
-            if connection.sock is None:
-                self.drop(connection)
+        for connection in list(self._connections.values()):
+            with connection.lock:
+                if not connection.writers:
+                    connection.usable()
+            self.forget_unused(connection)
 
-    def close(self, seconds: float) -> None:
-        """Close all, waiting so long for those who use them."""
-        locked = lock(list(self._all), time.monotonic() + seconds)
-        for connection in locked:
-            connection.close()
-        unlock(locked)
-        self._all.clear()
+    def close(self) -> None:
+        """Close all; those that somebody waits on when he is served."""
+        for connection in list(self._connections.values()):
+            with connection.lock:
+                connection.close()
 
-    def _spare_to(self, address: str) -> Connection | None:
-        for connection in tuple(self._spare):
-            if connection.address == address and self._spare.pop(connection, self) is not self:
-                return connection
-        return None
+    def enter(self) -> None:
+        """The calling thread makes a call; of what others were told before its first it needs not be told."""
+        if not hasattr(self._thread, "told"):
+            self._thread.told = self.ledger.told
 
-
-def lock(connections: Iterable[Connection], until: float) -> list[Connection]:
-    """Lock all of them, in the one order that everybody keeps to; gives those that could be had in time.
-
-    Args:
-        until: when it is too late, by `time.monotonic`.
-    """
-    locked: list[Connection] = []
-    try:
-        for connection in sorted(connections, key=lambda each: each.number):
-            if connection.lock.acquire(timeout=max(until - time.monotonic(), 0)):
-                locked.append(connection)
-    except BaseException:
-        unlock(locked)
-        raise
-    return locked
-
-
-def unlock(connections: Iterable[Connection]) -> None:
-    """Let others have them."""
-    for connection in connections:
-        connection.lock.release()
+    def tell(self) -> list[ClusterError]:
+        """What broke since the calling thread was told last."""
+        breaks, self._thread.told = self.ledger.tell(self._thread.told)
+        return breaks
