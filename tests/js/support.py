@@ -38,7 +38,7 @@ client.on("init", (id) => { log.ids.push(id); });
 client.on("message", (data) => { log.news.push(data); });
 client.on("close", () => { client.send(`offline ${++log.offline}`); });
 client.on("drop", () => { log.refused++; });
-globalThis.talking = setInterval(() => client.send(`steady ${++log.steady}`), 5);
+globalThis.talking = setInterval(() => client.send(`steady ${++log.steady}`), 25);
 0
 """
 

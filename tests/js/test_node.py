@@ -51,6 +51,7 @@ def connect(node: Node, site: Site, options: str = "") -> None:
     """)
 
 
+@pytest.mark.timeout(120)  # processes start a dozen times
 def test_it_is_bound_again_whenever_a_gateway_comes_back_and_sends_nothing_twice(site: Site, node: Node) -> None:
     connect(node, site)
     tried = Tried(site, node)
