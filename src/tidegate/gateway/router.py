@@ -388,11 +388,9 @@ class Router:
 
 
 def _least(peers: Sequence[Peer]) -> Peer:
-    return min(peers, key=_clients)
-
-
-def _clients(peer: Peer) -> int:
-    return peer.clients
+    """One of those with the fewest clients: the first of them would get those of all gateways that have few."""
+    fewest = min(peer.clients for peer in peers)
+    return _at_random([peer for peer in peers if peer.clients == fewest])
 
 
 def _at_random(peers: Sequence[Peer]) -> Peer:
