@@ -122,8 +122,10 @@ def fill(world: World, *clients: Any) -> None:
 
 def test_a_full_worker_stops_the_reading_of_its_clients_only(worlds: Any) -> None:
     world = worlds()
-    full, other = Worker(world, "a"), Worker(world, "b")
-    mine, theirs = world.connect(), world.connect()
+    full = Worker(world, "a")
+    mine = world.connect()
+    other = Worker(world, "b")
+    theirs = world.connect()
     fill(world, mine)
     for _ in range(50):
         world.say(theirs, 1, 100)
@@ -150,8 +152,9 @@ def test_a_worker_that_takes_all_and_starts_nothing_is_full_as_well(worlds: Any)
 
 def test_a_new_client_passes_by_a_full_worker(worlds: Any) -> None:
     world = worlds()
-    full, other = Worker(world, "a"), Worker(world, "b")
+    full = Worker(world, "a")
     first = world.connect()
+    other = Worker(world, "b")
     fill(world, first)
     for _ in range(5):
         assert world.connect().peer is other.peer
@@ -263,8 +266,9 @@ def test_when_a_draining_worker_dies_all_that_waited_goes_to_another(worlds: Any
 
 def test_releasing_strangers_changes_nothing(worlds: Any) -> None:
     world = worlds()
-    old, other = Worker(world, "a"), Worker(world, "b")
+    old = Worker(world, "a")
     world.connect()
+    other = Worker(world, "b")
     theirs = world.connect()
     old.drain()
     world.router.release_clients(old.peer, [2, 99, 2**32 - 1], world.open_clients())
