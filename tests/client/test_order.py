@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -77,7 +78,11 @@ def test_calls_one_after_the_other_in_several_threads_are_carried_out_in_order(
             ):
                 while not await asyncio.to_thread(pusher.get_all_client_count):
                     pass
-                await asyncio.to_thread(chain, pusher)
+                chained = asyncio.create_task(asyncio.to_thread(chain, pusher))
+                while not chained.done():  # so that the gateway finds the bytes of several calls at once
+                    time.sleep(0.001)
+                    await asyncio.sleep(0)
+                await chained
                 lines = [await client.read_line() for number in range(CALLS) if number % 7 != 6]
                 assert lines == [str(number) for number in range(CALLS) if number % 7 != 6]
 
