@@ -144,9 +144,7 @@ class Link(asyncio.BufferedProtocol):
             return
         self.flush()
         self.closing = True
-        if self._transport is None:
-            self._finish(None)
-        elif not self._queue:
+        if self._transport is not None and not self._queue:
             self._transport.close()  # which still sends what it holds
 
     def destroy(self) -> None:
@@ -155,9 +153,7 @@ class Link(asyncio.BufferedProtocol):
             return
         self.closing = True
         self._queue, self._size = [], 0
-        if self._transport is None:
-            self._finish(None)  # it has not begun, and where the loop gives it up nobody else would tell its owner
-        else:
+        if self._transport is not None:
             self._transport.abort()
 
     def abandon(self) -> None:
@@ -202,9 +198,6 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        if self.is_closed:
-            self._transport.abort()
-            return
         self._transport.set_write_buffer_limits(high=0)
         self.flush()
 
