@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from tests.net.support import CERTIFICATE, KEY, Client, Runner, SecureClient, serving, stats
 from tidegate import Connection, Worker
+from tidegate.net.asgi import MAX_HEAD
 
 REQUEST = b"GET /hello?to=you HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
@@ -134,5 +135,15 @@ def test_another_worker_may_be_opened_and_closed_while_one_runs(run: Runner) -> 
                 await client.send(b"through both\n")
                 assert await client.read_line() == "through both"
             await inner.stop()
+
+    run(main())
+
+
+def test_an_endless_header_is_cut_off(run: Runner) -> None:
+    async def main() -> None:
+        async with serving(Worker("http://127.0.0.1:0", app=make_app())) as port:
+            with await Client.connect(port) as client:
+                await client.send(b"GET /hello?to=you HTTP/1.1\r\nHost: x\r\nX-Endless: " + b"x" * MAX_HEAD)
+                assert (await client.read_to_end()).startswith(b"HTTP/1.1 400 ")
 
     run(main())

@@ -14,6 +14,9 @@ from tidegate.errors import ConfigurationError
 
 __all__ = ["ASGIServer"]
 
+MAX_HEAD = 128 * 1024
+"""Bytes of a request's first line and headers; uvicorn keeps to a limit only with h11."""
+
 
 class ASGIServer:
     """Serves an app on listening sockets until it is stopped.
@@ -41,7 +44,15 @@ class ASGIServer:
                 except SystemExit:  # whether the process ends is the worker's to decide
                     self.should_exit = True
 
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="auto", ws="none")
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="auto",
+            ws="none",
+            http="h11",
+            h11_max_incomplete_event_size=MAX_HEAD,
+        )
         config.load()
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # starting and stopping is told elsewhere
         config.ssl = context
