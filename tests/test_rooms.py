@@ -24,6 +24,7 @@ ROOMS = {
     "register": UNDER_A_PROCESS,
     "gateway": UNDER_A_PROCESS,
     "business": UNDER_A_PROCESS,
+    "http": UNDER_A_PROCESS,
 }
 
 # What a system without unix sockets, process groups and fork lacks.

@@ -8,6 +8,7 @@ from tidegate.business.worker import BusinessWorker
 from tidegate.client.asynchronous import AsyncGatewayClient
 from tidegate.client.blocking import GatewayClient
 from tidegate.gateway.gateway import Gateway
+from tidegate.http.door import HTTPDoor
 from tidegate.net.connection import Connection
 from tidegate.net.timers import after, every
 from tidegate.register.register import Register
@@ -26,3 +27,5 @@ __all__ = [
     "after",
     "every",
 ]
+
+BusinessWorker.http_door = HTTPDoor

@@ -62,6 +62,11 @@ class Recorder:
         return call
 
     @property
+    def last(self) -> Any:
+        """The arguments of the last call."""
+        return self.calls[-1][1]
+
+    @property
     def push(self) -> AsyncPushAPI:
         return cast("AsyncPushAPI", self)
 

@@ -9,8 +9,9 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+from tidegate.business.doors import Doors, MakeDoor
 from tidegate.business.leaving import hang_up, leave
 from tidegate.business.query import Query
 from tidegate.business.running import Running
@@ -76,6 +77,8 @@ class BusinessWorker(AsyncPushAPI):
 
         def __setattr__(self, name: str, value: Any) -> None: ...
 
+    http_door: ClassVar[MakeDoor]  # given by the front door: the room that has it is above this one
+
     on_worker_start = Callback()
     on_connect = Callback()
     on_websocket_connect = Callback()
@@ -112,6 +115,7 @@ class BusinessWorker(AsyncPushAPI):
         }
         self._handlers: dict[int, Callable[..., Any]] = {}
         self._process_callbacks: dict[str, Callable[..., Any] | None] = {}
+        self._doors = Doors()
         self._running: Running | None = None
         self._is_stopping = False
 
@@ -136,6 +140,23 @@ class BusinessWorker(AsyncPushAPI):
         parse_cluster(settings.cluster)
         return settings
 
+    def serve_http(self, address: str, *, token: str | None = None) -> None:
+        """Have each process answer HTTP requests for the push API there; until `on_worker_start` has returned.
+
+        Args:
+            address: such as ``http://127.0.0.1:8585``; the processes share it.
+            token: that requests have to show, as ``Authorization: Bearer …``. Without one the address is this
+                machine's own, and web pages are refused.
+
+        Raises:
+            ConfigurationError: the address or the token can't be used, or others can reach it and there is no token.
+            RuntimeError: the worker has begun to serve.
+        """
+        if self._doors.are_open:
+            raise RuntimeError(f"{self.name!r} serves already: call serve_http before, or in on_worker_start")
+        door = self.http_door(self, lambda: self._here.dispatcher.counts.failed, address, token)
+        self._doors.add(address, door)
+
     # Running
 
     async def listen(self) -> Self:
@@ -154,7 +175,9 @@ class BusinessWorker(AsyncPushAPI):
                 logger.warning("%s: no Register answers: %s", self.name, ", ".join(parse_cluster(settings.cluster)))
             elif not await running.gateways.linked(READY_SECONDS - (time.monotonic() - began)):
                 logger.warning("%s: begins without some of the gateways", self.name)
+            await self._doors.open()
         except BaseException:
+            await self._doors.close(Stop(seconds=0))
             await running.end()
             self._running = None
             raise
@@ -188,6 +211,7 @@ class BusinessWorker(AsyncPushAPI):
         stop = Stop(graceful or reload, seconds, code, reason, reload, whole)
         patience = stop.deadline if stop.graceful else min(stop.deadline, stop.begun + HASTY_SECONDS)
         try:
+            await self._doors.close(Stop(stop.graceful, (patience - stop.begun) / 2, code, reason, reload, whole))
             running.gateways.hold()
             await running.directory.stop()
             await leave(running.gateways, running.dispatcher, patience)

@@ -1,0 +1,71 @@
+"""The further addresses of a worker, which its processes open when they serve and close before they stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from tidegate.client.api import AsyncPushAPI
+from tidegate.process.member import Member, Stop
+
+__all__ = ["Doors", "MakeDoor"]
+
+logger = logging.getLogger("tidegate")
+
+
+class MakeDoor(Protocol):
+    """What makes an HTTP door; it comes from a room that this one does not know."""
+
+    def __call__(self, push: AsyncPushAPI, failed: Callable[[], int], address: str, token: str | None) -> Member:
+        """Make one.
+
+        Args:
+            push: carries calls out.
+            failed: counts commands of its that could not be sent.
+            address: such as ``http://127.0.0.1:8585``.
+            token: that requests have to show.
+        """
+        ...
+
+
+class Doors:
+    """One worker's.
+
+    Attributes:
+        are_open: or about to be, so that none can be added.
+    """
+
+    def __init__(self) -> None:
+        self._by_address: dict[str, Member] = {}
+        self.are_open = False
+
+    def add(self, address: str, door: Member) -> None:
+        """Have one opened, in place of any other of that address."""
+        self._by_address[address] = door
+
+    async def open(self) -> None:
+        """Open all.
+
+        Raises:
+            AddressError: an address can't be had.
+        """
+        self.are_open = True
+        for door in self._by_address.values():
+            await door.listen()
+
+    async def close(self, stop: Stop) -> None:
+        """Answer what was asked, and close all that are open."""
+        for door in self._by_address.values():
+            try:
+                await door.stop(
+                    graceful=stop.graceful,
+                    seconds=stop.seconds_left,
+                    code=stop.code,
+                    reason=stop.reason,
+                    reload=stop.reload,
+                    whole=stop.whole,
+                )
+            except Exception:
+                logger.exception("closing %s failed", door.name)
+        self.are_open = False
