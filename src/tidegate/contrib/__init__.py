@@ -1,0 +1,1 @@
+"""Helpers for frameworks, each for whoever has that framework; nothing else of Tidegate imports them."""
