@@ -178,10 +178,10 @@ import asyncio
 from tidegate import App, BusinessWorker, Gateway, Register
 
 CLUSTER = "127.0.0.1:{register}"
-business = BusinessWorker(count=2, cluster=CLUSTER)
+business = BusinessWorker(count={count}, cluster=CLUSTER)
 app = App(
     Register(CLUSTER),
-    Gateway("text://127.0.0.1:0", name="lines", count=2, start_port={inner}, cluster=CLUSTER),
+    Gateway("text://127.0.0.1:0", name="lines", count={count}, start_port={inner}, cluster=CLUSTER),
     business,
 )
 
@@ -204,9 +204,9 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place.clear()
 
 
-def start(place: Place) -> tuple[Foreground, int]:
+def start(place: Place, count: int = 2) -> tuple[Foreground, int]:
     """Start a cluster; gives it, and the port for clients."""
-    place.write(APP.format(register=free_port(), inner=free_ports(2)))
+    place.write(APP.format(register=free_port(), inner=free_ports(2), count=count))
     app = place.start().ready()
     return app, place.port(role="lines")
 
@@ -244,7 +244,7 @@ def test_a_stop_under_load_is_no_reason_to_warn(place: Place) -> None:
 
 
 def test_replacing_every_process_is_no_reason_to_warn(place: Place) -> None:
-    app, _ = start(place)
+    app, _ = start(place, 1)
     before = place.pids()
     place.do("reload", "--all")
     wait_until(lambda: not set(before) & set(place.pids()))
