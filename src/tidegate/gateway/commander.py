@@ -30,6 +30,9 @@ class Commander:
     Args:
         tables: of these clients.
         max_session: bytes; a session stands in each of its client's events, beside what these carry.
+
+    Attributes:
+        handlers: what `carry_out` calls, by command.
     """
 
     def __init__(self, tables: Tables[GatewayConnection], max_session: int) -> None:
@@ -37,7 +40,7 @@ class Commander:
         self._clients = tables.clients  # for messages, which those that are being closed do not take
         self._find = tables.find
         self._max_session = max_session
-        self._handlers: dict[int, Handler] = {
+        self.handlers: dict[int, Handler] = {
             commands.SEND_TO_ONE: self._send_to_one,
             commands.SEND_TO_ALL: self._send_to_all,
             commands.SEND_TO_UID: self._send_to_uid,
@@ -66,7 +69,7 @@ class Commander:
             commands.SELECT: self._select,
             commands.SEND_TO_UID_COUNTED: self._send_to_uid_counted,
         }
-        self._handlers |= self._queries
+        self.handlers |= self._queries
 
     def carry_out(self, packet: Packet) -> bytes | None:
         """Do what a packet says; gives the serialized answer where it is a query.
@@ -74,7 +77,7 @@ class Commander:
         Raises:
             ValueError: it can't be done; CommandError and PHPValueError are such. Nothing was.
         """
-        handler = self._handlers.get(packet[0])
+        handler = self.handlers.get(packet[0])
         if handler is None:
             raise CommandError(f"the unknown command {packet[0]}")
         return handler(packet[1], packet[2], packet[3], packet[4])

@@ -193,9 +193,15 @@ class InnerPort:
             self._arrivals.discard(link)
 
     def _serve(self, link: InnerLink, packets: list[Packet]) -> None:
+        # Most packets are commands of a worker's; what `_carry_out` would do for them is written out here.
+        find = self._commander.handlers.get
         for position, packet in enumerate(packets, 1):
             try:
-                if link.is_known and packet[0] not in GREETINGS:
+                handler = find(packet[0]) if link.is_known else None
+                if handler is not None:
+                    if (answer := handler(packet[1], packet[2], packet[3], packet[4])) is not None:
+                        self._answer(link, ANSWER_SIZE.pack(len(answer)) + answer)
+                elif link.is_known and packet[0] not in GREETINGS:
                     self._carry_out(link, packet)
                 else:
                     self._greet(link, packet)

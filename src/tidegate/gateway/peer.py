@@ -74,8 +74,7 @@ class Window:
         if not (new >= 0 and self._finished <= finished <= started <= self.sent):
             raise ValueError(f"PROGRESS to {started} started and {finished} finished, of {self.sent} sent")
         if not numbers:
-            for _ in range(new):
-                self._take_first()
+            self._take_first(new)
         elif len(numbers) == new == len(set(numbers)) and self.events.keys() >= set(numbers):
             for number in numbers:
                 self.size -= len(self.events.pop(number)[2])
@@ -83,12 +82,16 @@ class Window:
             raise ValueError(f"PROGRESS by {new} with {len(numbers)} event numbers, not all of such as wait")
         self._started, self._finished = started, finished
 
-    def _take_first(self) -> None:
-        events, number = self.events, self._first
-        while number not in events:
+    def _take_first(self, count: int) -> None:
+        take, number, size = self.events.pop, self._first, 0
+        while count:
+            event = take(number, None)
             number += 1
-        self._first = number + 1
-        self.size -= len(events.pop(number)[2])
+            if event is not None:
+                size += len(event[2])
+                count -= 1
+        self._first = number
+        self.size -= size
 
     def rest(self) -> list[Event]:
         """The events that were not started, in order."""
