@@ -110,6 +110,7 @@ class Peer:
             gateway.links.append(self)
             if gateway.is_tidegate:
                 self.say(pack(commands.PING, ext=b'{"tidegate":1}'))
+            gateway.greeted(self)
         elif command == commands.QUERY:
             (asked,) = PacketReader().feed(body)
             answer = gateway.answer(asked)
@@ -133,6 +134,7 @@ class ScriptedGateway:
         online: which clients SELECT finds.
         passed_over: commands that tests do not wait for.
         answer: gives the answer to a query; None for none.
+        greeted: is called with each link of a worker's, before what the worker sends next.
     """
 
     def __init__(self, *, is_tidegate: bool = True, port: int | None = None) -> None:
@@ -144,6 +146,7 @@ class ScriptedGateway:
         self.online: set[int] = set()
         self.passed_over = {commands.QUERY, commands.WORKER_CONNECT}
         self.answer: Callable[[Packet], bytes | None] = self.default_answer
+        self.greeted: Callable[[Peer], None] = lambda peer: None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 

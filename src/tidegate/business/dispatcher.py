@@ -286,7 +286,7 @@ class Dispatcher:
 
     def _save(self, client: Client, session: dict[Any, Any]) -> None:
         try:
-            client._gateway.save(client, session)
+            client._gateway.sessions.save(client, session)
         except Exception as error:  # what can't be serialized has many forms
             self.counts.unsaved_sessions += 1
             self.throttle.log(logging.ERROR, "%s: client %s: its session is not saved: %s", self.name, client.id, error)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.keeper import Keeper
 from tidegate.business.link import MARKER
+from tidegate.business.muster import Muster
 from tidegate.business.remote import RemoteGateway
 from tidegate.client.call import Call
 from tidegate.cluster.reasons import one_error
@@ -80,9 +81,16 @@ class Gateways:
                 gateway = self._make_gateway(address)
                 self._keepers[address] = Keeper(gateway, self._dispatcher, self.greeting, self._look_around)
         for address, keeper in self._keepers.items():
-            keeper.gateway.register(address in addresses.all, address in addresses.tidegate)
-            if keeper.gateway.is_listed:
-                keeper.start()
+            gateway = keeper.gateway
+            is_back = address in addresses.all and not gateway.is_listed
+            gateway.register(address in addresses.all, address in addresses.tidegate)
+            if is_back:
+                keeper.hurry()
+        beginning = [keeper for keeper in self.keepers if keeper.gateway.is_listed and not keeper.is_at_work]
+        if beginning:
+            muster = Muster(len(beginning))
+            for keeper in beginning:
+                keeper.start(muster)
         self._look_around()
 
     def _look_around(self) -> None:
@@ -148,19 +156,24 @@ class Gateways:
             return error
 
     async def flush(self) -> None:
-        """Wait until every gateway has processed all that was sent before.
+        """Wait until every gateway has processed all that was sent before, also what is held for a link.
 
         Raises:
-            ClusterError: a link used since the last flush broke.
+            ClusterError: a link used since the last flush broke, or something was lost since.
         """
-        broken = [gateway.address for gateway in self.all if gateway.take_broken()]
-        await _gather(
-            [(gateway.address, self._ask_at(gateway.address, MARKER)) for gateway in self.all if gateway.link]
-        )
-        if broken:
-            raise ClusterError(
-                f"the link to gateway {', '.join(broken)} broke since the last flush; some of what was sent may be lost"
+        problems: list[ClusterError] = []
+        try:
+            await _gather(
+                [(gateway.address, self._ask_at(gateway.address, MARKER)) for gateway in self.all if gateway.is_used]
             )
+        except ClusterError as error:
+            problems.append(error)
+        broken = ", ".join(gateway.address for gateway in self.all if gateway.take_broken())
+        if broken:
+            reason = f"the link to gateway {broken} broke since the last flush; some of what was sent may be lost"
+            problems.append(ClusterError(reason))
+        if problems:
+            raise one_error(problems)
 
     # Time, and the end
 

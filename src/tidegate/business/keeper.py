@@ -16,6 +16,7 @@ from typing import Any
 from tidegate.business.client import Client
 from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.link import GatewayLink
+from tidegate.business.muster import Muster
 from tidegate.business.remote import RemoteGateway
 from tidegate.cluster.place import split_place
 from tidegate.cluster.reasons import reason_of
@@ -65,13 +66,23 @@ class Keeper:
         self._calm_until = 0.0  # for a gateway that went in good order to be back, or listed no more
         self._task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_wanted = asyncio.Event()  # the link, at once
         self._seconds = 0
         self._gone: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        """Begin, unless it has."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._keep())
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it keeps a link, or tries to make one."""
+        return self._task is not None
+
+    def start(self, muster: Muster) -> None:
+        """Begin; the gateway is greeted together with others."""
+        self._task = asyncio.create_task(self._keep(muster))
+
+    def hurry(self) -> None:
+        """Register names the gateway again: connect now, where there is no link."""
+        if self.gateway.link is None:
+            self._is_wanted.set()
 
     def hold(self) -> None:
         """Make no more links; the one that there is stays."""
@@ -79,6 +90,7 @@ class Keeper:
             self._task.cancel()
         if self._gone is not None:
             self._gone.cancel()
+        self.gateway.await_link(False)
 
     async def stop(self) -> None:
         """End everything."""
@@ -97,35 +109,50 @@ class Keeper:
 
     # Links
 
-    async def _keep(self) -> None:
+    async def _keep(self, muster: Muster | None) -> None:
         gateway = self.gateway
         try:
             while gateway.is_listed:
                 known = dict(gateway.clients)  # of links before
+                self._is_wanted.clear()
                 try:
-                    link = await self._connect()
+                    link = await self._connect(muster)
                 except OSError as error:
                     if asyncio.get_running_loop().time() >= self._calm_until:
                         self._warn("gateway %s can't be reached: %s", reason_of(error))
                 else:
                     await self._stay(link, known)
-                await asyncio.sleep(RETRY_SECONDS)
+                muster = None
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._is_wanted.wait(), RETRY_SECONDS)
         finally:
             self._task = None
 
-    async def _connect(self) -> GatewayLink:
+    async def _connect(self, muster: Muster | None) -> GatewayLink:
         gateway = self.gateway
         reader = PacketReader(gateway.max_packet_size)
         place = split_place(gateway.address)
-        link: GatewayLink = await connect_link(GatewayLink, *place, CONNECT_SECONDS, gateway, reader, gateway.limit)
+        try:
+            link: GatewayLink = await connect_link(GatewayLink, *place, CONNECT_SECONDS, gateway, reader, gateway.limit)
+        finally:
+            if muster is not None:
+                muster.arrive()
+        if muster is not None:
+            await self._wait_for_others(link, muster)
         if link.is_closed:
             raise ConnectionResetError("it hung up")
-        gateway.linked(link)
-        link.send(self._greeting)
+        gateway.linked(link, self._greeting)
         if self._gone is not None:
             self._gone.cancel()
         self._changed()
         return link
+
+    async def _wait_for_others(self, link: GatewayLink, muster: Muster) -> None:
+        try:
+            await muster.wait()
+        except BaseException:  # the gateway does not know of it yet, and would not close it
+            link.destroy()
+            raise
 
     async def _stay(self, link: GatewayLink, known: dict[int, Client]) -> None:
         """See a link to its end."""

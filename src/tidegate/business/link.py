@@ -53,6 +53,7 @@ class GatewayLink(Link):
         received: events that came on it.
         progress: which of them were started and finished.
         confirmed: the position up to which saves are known to be applied.
+        numbers_saves: positions are numbers of saves, as Tidegate's gateways answer for; else they are times.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class GatewayLink(Link):
         "has_left",
         "is_drained",
         "is_tidegate",
+        "numbers_saves",
         "progress",
         "received",
         "requests",
@@ -79,7 +81,8 @@ class GatewayLink(Link):
         self.has_left = False
         self.received = 0
         self.progress: Progress | Untold = Untold()
-        self.confirmed = self._reactor.tick
+        self.numbers_saves = owner.is_tidegate
+        self.confirmed = 0 if self.numbers_saves else self._reactor.tick
         self.requests: dict[int, Request] = {}
         self._numbers = itertools.count(1)
         self._saved = 0  # saves sent
@@ -91,7 +94,10 @@ class GatewayLink(Link):
         """The gateway is Tidegate's."""
         self.is_tidegate = True
         self.progress = Progress()
-        self.confirmed = 0
+        if not self.numbers_saves:
+            self.numbers_saves, self.confirmed = True, 0
+        elif self._saved:
+            self.progressed()
 
     def put(self, data: bytes) -> bool:
         """Queue bytes to leave at the end of this turn; gives whether it did, as it does not where something waits."""
@@ -144,7 +150,7 @@ class GatewayLink(Link):
 
     def save_position(self) -> int:
         """The position of a save that is sent now."""
-        if not self.is_tidegate:
+        if not self.numbers_saves:
             return self._reactor.tick + UNDERWAY_SECONDS
         self._saved += 1
         self.progressed()
@@ -186,7 +192,7 @@ class GatewayLink(Link):
     def expire(self, address: str) -> None:
         """Once a second: give up on what is not answered, and let time pass for saves towards PHP."""
         now = self._reactor.tick
-        if not self.is_tidegate:
+        if not self.numbers_saves:
             self.confirmed = now
         for number, request in tuple(self.requests.items()):
             if now - request.since <= ANSWER_SECONDS:

@@ -8,22 +8,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from threading import get_ident
 from typing import Any
 
 from tidegate.business.asking import Asking
+from tidegate.business.backlog import HELD_SECONDS, Asked, Backlog
 from tidegate.business.client import Client
 from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.handover import Handover
-from tidegate.business.link import GatewayLink
-from tidegate.business.saves import Saves
+from tidegate.business.link import ANSWER_SECONDS, GatewayLink
+from tidegate.business.sessions import Sessions
+from tidegate.client import failures
 from tidegate.cluster.place import split_place
 from tidegate.errors import ClusterError
-from tidegate.wire import commands, flat, php, session
+from tidegate.wire import commands
 from tidegate.wire.client_id import pack_ip
 from tidegate.wire.commands import BINARY, EVENT_NAMES, IPV6
-from tidegate.wire.packet import HEADER_SIZE, Packet, pack
+from tidegate.wire.packet import Packet, pack
 from tidegate.wire.progress import pack_released
 
 __all__ = ["RemoteGateway"]
@@ -51,8 +53,10 @@ class RemoteGateway:
         error: that broke the last link; None where the gateway hung up.
         binary_flag: what marks a binary body; 0 where it would not be understood.
         is_listed: Register names it.
+        is_awaited: where there is no link, one is going to be made: what is sent and asked is held for it.
         is_frozen: what waits of events is not begun: the link is gone, and the gateway may have given them to others.
         is_releasing: its clients go to other workers as they become free.
+        sessions: of its clients, on their way there.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class RemoteGateway:
         self.binary_flag = 0
         self.is_listed = True
         self.is_listed_tidegate = False
+        self.is_awaited = True
         self.is_frozen = False
         self.is_releasing = False
         self.greeted = asyncio.Event()
@@ -87,7 +92,8 @@ class RemoteGateway:
         self.counts = dispatcher.counts
         self._handover = handover
         self.thread = handover.thread
-        self._unconfirmed: dict[Client, None] = {}
+        self.sessions = Sessions(self)
+        self._backlog = Backlog(limit)
         self._released: list[int] = []
         self._is_broken = False
         self._is_closed_to_events = False
@@ -101,12 +107,27 @@ class RemoteGateway:
         """Register says whether it is there, and whether it is Tidegate's."""
         self.is_listed, self.is_listed_tidegate = is_listed, is_tidegate
         self.binary_flag = BINARY if self.is_tidegate else 0
+        self.await_link(is_listed)
 
-    def linked(self, link: GatewayLink) -> None:
-        """There is a link."""
+    def await_link(self, is_awaited: bool) -> None:
+        """Say whether a link is going to be made where there is none."""
+        self.is_awaited = is_awaited
+        if not is_awaited and self.link is None:
+            self._give_up("there is no link to it")
+
+    def linked(self, link: GatewayLink, greeting: bytes) -> None:
+        """There is a link: greet it, and send what was held for it."""
         self.lost.clear()
         self.drained.clear()
         self.link = link
+        link.send(greeting)
+        for packet, _, asked in self._backlog.take():
+            if asked is None:
+                link.send(packet)
+            else:
+                self._ask_held(packet, asked)
+        self.sessions.linked(link)
+        self._has_room.set()
 
     def knows(self, client: Client) -> bool:
         """Whether a client is one of its."""
@@ -120,107 +141,90 @@ class RemoteGateway:
     # Sending
 
     def send(self, packet: bytes) -> None:
-        """Send a command, from any thread. Where there is no link, or far too much is queued, it is counted instead."""
+        """Send a command, from any thread, or hold it for a link; where there is no room for it, it is counted."""
         if get_ident() != self.thread:
             self._handover.call(self.send, packet)
             return
         link = self.link
         if link is None:
-            self._refuse("there is no link to it")
+            if not self.is_awaited:
+                self._refuse("there is no link to it")
+            elif not self._backlog.add(packet):
+                self._refuse(self._no_room)
         elif link.is_full and link.queued_bytes > MOST * self.limit:
             self._refuse(f"it does not read, and {link.queued_bytes} bytes wait for it already")
         else:
             link.send(packet)
 
-    def _refuse(self, reason: str) -> None:
-        self.counts.failed += 1
+    def _refuse(self, reason: str, count: int = 1) -> None:
+        self.counts.failed += count
         self._is_broken = True
-        self._dispatcher.throttle.log(
-            logging.WARNING, "%s: a command for gateway %s is lost: %s", self._dispatcher.name, self.address, reason
-        )
+        what = "a command for gateway %s is lost: %s" if count == 1 else f"{count} commands for gateway %s are lost: %s"
+        self._dispatcher.throttle.log(logging.WARNING, f"%s: {what}", self._dispatcher.name, self.address, reason)
+
+    @property
+    def _no_room(self) -> str:
+        return f"there is no link to it yet, and {self._backlog.size} bytes are held for one already"
+
+    def _give_up(self, reason: str, seconds: float = 0.0) -> None:
+        """Lose what has been held for so long."""
+        lost = self._backlog.give_up(self._cannot_be_asked(reason), seconds)
+        if lost:
+            self._refuse(reason, lost)
+        self._has_room.set()
+
+    def _cannot_be_asked(self, reason: str) -> ClusterError:
+        return ClusterError(f"gateway {self.address} can't be asked: {reason}")
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything is on its way there, or may be."""
+        return self.link is not None or self._backlog.size > 0
+
+    @property
+    def _is_full(self) -> bool:
+        return self.link.is_full if self.link is not None else self._backlog.is_much
 
     def __await__(self) -> Generator[Any, Any, None]:
-        while (link := self.link) is not None and link.is_full:
+        while self._is_full:
             self._has_room.clear()
             yield from self._has_room.wait().__await__()
 
     def ask(self, query: bytes) -> asyncio.Future[bytes]:
-        """Send a query; gives a future of the serialized answer.
+        """Send a query, behind what was sent before, or hold it for a link; gives a future of the serialized answer.
 
         Raises:
-            ClusterError: there is no link.
+            ClusterError: there is no link and will be none, or too much waits.
         """
         link = self.link
         if link is None:
-            raise ClusterError(f"gateway {self.address} can't be asked: there is no link to it at the moment")
+            return self._hold_query(query)
         if not self.is_tidegate:
             return asyncio.ensure_future(self._asking.ask(query))
         future = link.ask(query, self.address)
         self.regulate()
         return future
 
-    # Sessions
+    def _hold_query(self, query: bytes) -> asyncio.Future[bytes]:
+        if not self.is_awaited:
+            raise self._cannot_be_asked("there is no link to it at the moment")
+        asked: Asked = asyncio.get_running_loop().create_future()
+        if not self._backlog.add(query, asked):
+            raise self._cannot_be_asked(self._no_room)
+        return asyncio.ensure_future(self._answer_in_time(asked))
 
-    def save(self, client: Client, now: Mapping[Any, Any]) -> None:
-        """Send what a handler changed in a session; towards PHP all of it.
+    async def _answer_in_time(self, asked: Asked) -> bytes:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await (await asked)
+        except TimeoutError:
+            raise failures.not_answered(self.address, ANSWER_SECONDS) from None
 
-        Raises:
-            TypeError, OverflowError: it can't be serialized.
-            ValueError: it is too long, or what was stored before can't be read.
-        """
-        before, saves = client._stored, client._saves
-        known = saves.array if saves is not None and saves.stored is before else None
-        plain = flat.dumps_items(now)
-        old, changed, gone = session.compare(before, php.dumps_items(now) if plain is None else plain, known)
-        if not changed and not gone:
-            return
-        new = {**old, **changed}
-        for key in gone:
-            del new[key]
-        stored = php.join_array(new) if new else b""
-        link = self.link
-        if link is not None and link.is_tidegate:
-            packet = pack(commands.PATCH_SESSION, client._number, *session.pack_patch(changed, gone))
-        else:
-            packet = pack(commands.SET_SESSION, client._number, stored)
-        if len(packet) > self.max_packet_size:
-            raise ValueError(f"it has {len(packet) - HEADER_SIZE} bytes, more than a packet to the gateway may have")
-        if link is None or get_ident() != self.thread or not link.put(packet):
-            self.send(packet)
-        client._stored = stored
-        if (saves := self._note(client, old, new, whole=False)) is not None:
-            saves.keep(stored, new, None if plain is None else dict(now))
-
-    def changed(self, client: Client, stored: bytes, *, whole: bool) -> None:
-        """A session was changed by a command of this worker's: keep it in mind, and show it to a handler that runs.
-
-        Raises:
-            PHPValueError: it can't be read, or could not be before.
-        """
-        before = client._stored
-        new = _split(stored)
-        if (saves := self._note(client, _split(before), new, whole=whole)) is not None:
-            saves.keep(stored, new)
-        client._stored = stored
-        if client._session is None:
-            return
-        old, new = (php.loads_array(data) if data else {} for data in (before, stored))
-        for key in {**old, **new}:
-            if key not in new:
-                client._session.pop(key, None)
-            elif key not in old or old[key] != new[key]:
-                client._session[key] = new[key]
-
-    def _note(self, client: Client, old: php.Array, new: php.Array, *, whole: bool) -> Saves | None:
-        link = self.link
-        if link is None:
-            return None
-        saves = client._saves
-        if saves is None:
-            saves = client._saves = Saves(compares=not link.is_tidegate)
-        saves.note(old, new, link.save_position(), whole=whole)
-        self._unconfirmed[client] = None
-        return saves
+    def _ask_held(self, query: bytes, asked: Asked) -> None:
+        try:
+            asked.set_result(self.ask(query))
+        except ClusterError as error:
+            asked.set_exception(error)
 
     # What the link calls
 
@@ -284,9 +288,7 @@ class RemoteGateway:
         link.fail(ClusterError(f"the link to gateway {self.address} broke before it answered"))
         # A Tidegate gateway gives what was not begun to another worker, unless it stops; with PHP it is only here.
         self.is_frozen = link.is_tidegate and not link.has_left
-        for client in self._unconfirmed:
-            client._saves = None  # of the next link's events nothing is on its way yet
-        self._unconfirmed.clear()
+        self.sessions.lost()
         self._has_room.set()
         self.greeted.clear()
         self.drained.set()
@@ -316,7 +318,7 @@ class RemoteGateway:
         """A client is gone."""
         if self.knows(client):
             del self.clients[client._number]
-        self._unconfirmed.pop(client, None)
+        self.sessions.forget(client)
 
     def release(self, client: Client) -> None:
         """Let another worker have a client that is free here."""
@@ -365,12 +367,10 @@ class RemoteGateway:
         """Once a second."""
         link = self.link
         if link is None:
+            self._give_up(f"there was no link to it for {HELD_SECONDS:g} s", HELD_SECONDS)
             return
         link.expire(self.address)
-        for client in tuple(self._unconfirmed):
-            if client._saves is None or client._saves.is_settled(link.confirmed):
-                client._saves = None
-                del self._unconfirmed[client]
+        self.sessions.settle(link.confirmed)
 
     def close(self) -> None:
         """End what is connected to it."""
@@ -385,7 +385,3 @@ def _says(ext: bytes, what: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(says, dict) and says.get(what) == 1
-
-
-def _split(session: bytes) -> php.Array:
-    return php.split_array(session) if session else {}

@@ -94,7 +94,8 @@ class Running:
         if gateway is None or client is None:
             return
         try:
-            gateway.changed(client, changes if whole else session.merge(client._stored, changes), whole=whole)
+            stored = changes if whole else session.merge(client._stored, changes)
+            gateway.sessions.changed(client, stored, whole=whole)
         except PHPValueError:  # what is there can't be read, and is the gateway's alone
             return
 
