@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -138,3 +139,28 @@ def test_a_handler_that_pushes_in_the_middle_of_a_push_is_served_or_told_that_th
             client.send_to_client(gateway.client_id(), "x" * 9_000_000)
         thread.join()
     assert told == ["served", f"gateway {gateway.address} still keeps another call waiting"]
+
+
+def test_whoever_is_interrupted_while_it_connects_leaves_that_to_the_next() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ThreadPoolExecutor() as pool:
+        place = listener.getsockname()
+        client_id = f"7f000001{place[1]:04x}00000001"
+        with (
+            socket.create_connection(place),  # nobody else gets in
+            GatewayClient(connect_timeout=20, timeout=20) as client,
+            on_signal(signal.SIGUSR1, interrupt),
+        ):
+
+            def follow() -> None:
+                until(lambda: client._kept and queue(client) == 1)
+                client.send_to_client(client_id, "hello")
+
+            following = pool.submit(follow)
+            thread = signal_once(lambda: client._kept and queue(client) == 2)
+            with pytest.raises(KeyboardInterrupt):
+                client.send_to_client(client_id, "interrupted")
+            thread.join()
+            listener.accept()[0].close()  # there is room again
+            with listener.accept()[0] as sock:
+                following.result(20)
+                assert sock.recv(1000).endswith(b"hello")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -22,6 +24,18 @@ def outcome(future: Future[None]) -> str:
     """What a call came to."""
     error = future.exception(20)
     return "" if error is None else f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """The process may open nothing more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as last:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno(), limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def waiting(client: GatewayClient) -> tuple[int, int]:
@@ -226,6 +240,13 @@ def test_a_flush_that_gets_no_answer_is_told_by_all_who_flush() -> None:
 
         flushes = [pool.submit(flush) for _ in range(2)]
         assert all(gateway.address in outcome(each) for each in flushes)
+
+
+def test_a_process_without_descriptors_left_says_so_and_goes_on_later() -> None:
+    with ScriptedGateway(lambda _: framed(1)) as gateway, GatewayClient() as client:
+        with no_descriptors(), pytest.raises(ClusterError, match=f"{gateway.address} can't be reached: Too many open"):
+            client.is_online(gateway.client_id())
+        assert client.is_online(gateway.client_id())
 
 
 def test_a_timed_out_question_does_not_answer_the_next() -> None:

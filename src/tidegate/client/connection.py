@@ -47,7 +47,8 @@ class Link(socket.socket):
         self.error: ClusterError | None = None
 
     def __del__(self) -> None:
-        self.close()
+        with contextlib.suppress(AttributeError):  # the system had none left
+            self.close()
 
     def is_alive(self) -> bool:
         """Whether the gateway has neither ended it nor sent anything unasked."""

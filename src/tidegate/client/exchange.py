@@ -40,8 +40,9 @@ def send_at_once(connection: Connection, packet: bytes, options: Options) -> lis
             if rest is None:
                 connection.give_up(failures.interrupted(connection.address))
             else:
-                rest.interrupt()
+                rest.give_up(failures.interrupted(connection.address))
         raise
+    rest.let_go()
     return [rest]
 
 
@@ -57,7 +58,7 @@ def exchange(transfers: Sequence[Transfer], store: ConnectionStore, options: Opt
         # By Ctrl-C perhaps: nobody is to wait for a turn behind what goes on no more.
         for transfer in transfers:
             with transfer.connection.lock:
-                transfer.interrupt()
+                transfer.give_up(failures.interrupted(transfer.address))
         raise
     finally:
         for transfer in transfers:
@@ -95,22 +96,18 @@ def _wait(waiting: Sequence[Transfer], waker: Waker, done_by: float) -> None:
     with _Selector() as selector:
         for transfer in waiting:
             with transfer.connection.lock:
-                left = transfer.seconds_left(done_by)
-                if left <= 0:
-                    transfer.time_out()
-                elif transfer.waits_for_turn and transfer.waker is None:
-                    waker.open()
-                    transfer.waker = waker
-                    transfer.advance()  # its turn may have come when nobody could wake it yet
+                _prepare(transfer, waker, done_by)
                 events = transfer.events
-                seconds = 0 if transfer.is_done else min(seconds, left)  # another thread may have read its answer
+                # Another thread may have read its answer meanwhile.
+                seconds = 0 if transfer.is_done else min(seconds, transfer.seconds_left(done_by))
             if events:
                 selector.register(transfer.fileno(), events, transfer)
             else:
                 resting.append(transfer)
         if waker.is_open:
             selector.register(waker, selectors.EVENT_READ)
-        ready = [key.data for key, _ in selector.select(max(seconds, 0))]
+        found = selector.select(max(seconds, 0)) if selector.get_map() else ()  # Windows refuses to wait for nothing
+    ready = [key.data for key, _ in found]
     if None in ready:
         waker.clear()
         ready += resting
@@ -118,3 +115,16 @@ def _wait(waiting: Sequence[Transfer], waker: Waker, done_by: float) -> None:
         if transfer is not None:
             with transfer.connection.lock:
                 transfer.advance()
+
+
+def _prepare(transfer: Transfer, waker: Waker, done_by: float) -> None:
+    if transfer.seconds_left(done_by) <= 0:
+        transfer.time_out()
+    elif transfer.waits_for_turn and transfer.waker is None:
+        try:
+            waker.open()
+        except OSError as error:
+            transfer.give_up(failures.failed(transfer.address, error))
+            return
+        transfer.waker = waker
+        transfer.advance()  # its turn may have come when nobody could wake it yet

@@ -148,15 +148,17 @@ class Transfer:
         if self._stage == QUEUED:
             self.fail(failures.busy(address))
         elif self._stage == CONNECTING:
-            self._break(failures.not_reached(address, min(options.connect_timeout, options.timeout)))
+            self._fail_to_connect(failures.not_reached(address, min(options.connect_timeout, options.timeout)))
         elif self._stage == WRITING:
-            self._break(failures.not_taken(address, options.timeout))
+            self.give_up(failures.not_taken(address, options.timeout))
         elif self._stage == READING:
-            self._break(failures.not_answered(address, options.timeout))
+            self.give_up(failures.not_answered(address, options.timeout))
 
-    def interrupt(self) -> None:
-        """Give it up in the middle of anything: what comes on the link could be out of step ever after."""
-        self._break(failures.interrupted(self.address))
+    def give_up(self, error: ClusterError) -> None:
+        """Close the link with it, in the middle of anything: what comes there would be out of step ever after."""
+        if self.connection.link is self._link:
+            self.connection.give_up(error)
+        self.fail(error)
 
     def let_go(self) -> None:
         """Of the link, which the thread does not wait for any more."""
@@ -188,16 +190,22 @@ class Transfer:
         try:
             self._link = self.connection.open()
         except OSError as error:
-            self._break(failures.unreachable(self.address, error))
+            self._fail_to_connect(failures.unreachable(self.address, error))
 
     def _finish_connecting(self) -> None:
         code = cast("Link", self._link).getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            self._break(failures.unreachable(self.address, OSError(code, "")))
+            self._fail_to_connect(failures.unreachable(self.address, OSError(code, "")))
             return
         self._data = self._options.hello + self._data
         self._stage = WRITING
         self._write()
+
+    def _fail_to_connect(self, error: ClusterError) -> None:
+        """Nobody who waits for the link need try again."""
+        for member in tuple(self.connection.writers):
+            member.fail(type(error)(str(error)))
+        self.give_up(error)
 
     def _write(self) -> None:
         link = cast("Link", self._link)
@@ -220,7 +228,7 @@ class Transfer:
 
     def _stop_writing(self, error: ClusterError) -> None:
         if self._sent or self._is_new:
-            self._break(error)
+            self.give_up(error)
             return
         # Not a byte of it was written, so that it can't arrive twice.
         if self.connection.link is self._link:
@@ -234,10 +242,10 @@ class Transfer:
         except BlockingIOError:
             return
         except OSError as error:
-            self._break(failures.failed(self.address, error))
+            self.give_up(failures.failed(self.address, error))
             return
         if not data:
-            self._break(failures.closed_early(self.address))
+            self.give_up(failures.closed_early(self.address))
             return
         answered, problem = link.questions.feed(data)
         transfers = cast("list[Transfer]", answered)
@@ -247,22 +255,12 @@ class Transfer:
             wrong = failures.out_of_step(self.address, problem)
             for transfer in transfers:
                 transfer.fail(type(wrong)(str(wrong)))
-            self._break(wrong)
+            self.give_up(wrong)
             return
         for transfer in transfers:
             transfer._end()
         if link.questions.waiting:
             link.questions.waiting[0].wake()
-
-    def _break(self, error: ClusterError) -> None:
-        """The link is of no use any more; where there was none yet, nobody who waits need try again."""
-        connection = self.connection
-        if self._stage == CONNECTING:
-            for member in tuple(connection.writers):
-                member.fail(type(error)(str(error)))
-        if connection.link is self._link:
-            connection.give_up(error)
-        self.fail(error)
 
     def _end(self) -> None:
         self.connection.leave(self)
