@@ -91,6 +91,11 @@ class Cluster:
         rows: list[dict[str, Any]] = json.loads(done.stdout)["processes"]
         return rows
 
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that the gateway has."""
+        return next(int(row["memory"]) for row in self._rows() if row["kind"] == "Gateway")
+
     def cpu(self) -> float:
         """Seconds of CPU time that gateway and worker have had together."""
         return sum(cpu_of(self._pids[kind]) for kind in ("Gateway", "BusinessWorker"))
