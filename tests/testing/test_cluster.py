@@ -14,6 +14,7 @@ from tests.net.support import CERTIFICATE, KEY, Runner, until
 from tests.testing.support import make_room
 from tidegate import App, BusinessWorker, Client, Connection, Gateway, GatewayClient, Register, Worker, every
 from tidegate.errors import ConfigurationError
+from tidegate.net.address import parse_address
 from tidegate.testing import cluster
 
 
@@ -132,6 +133,38 @@ def test_what_is_no_member_is_refused(run: Runner) -> None:
         with pytest.raises(ConfigurationError, match="takes BusinessWorkers"):
             async with cluster("business"):  # type: ignore[arg-type]
                 pass
+
+    run(main())
+
+
+def test_what_workers_open_by_themselves_is_on_other_ports_too(run: Runner) -> None:
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(2):
+                business = make_room(name="business")
+                business.serve_http("http://127.0.0.1:8585")
+                lines = Worker("text://0.0.0.0:5678")
+
+                @business.on_worker_start
+                async def start(worker: BusinessWorker, lines: Worker = lines) -> None:
+                    worker.left = []
+                    await lines.listen()
+
+                @business.on_worker_stop
+                async def stop(worker: BusinessWorker, lines: Worker = lines) -> None:
+                    await lines.stop()
+
+                c = await stack.enter_async_context(cluster(business))
+                addresses = c.addresses
+                assert addresses.keys() >= {"http-8585", "text-5678"}
+                assert addresses["text-5678"] != "text://0.0.0.0:5678"
+                place = parse_address(addresses["http-8585"])
+                reader, writer = await asyncio.open_connection(place.host, place.port)
+                head = f"Host: {place.host}:{place.port}\r\nConnection: close\r\n\r\n"
+                writer.write(f"GET /?method=sendToAll&args[]=hello HTTP/1.1\r\n{head}".encode())
+                assert (await reader.read()).endswith(b"ok")
+                writer.close()
+                await writer.wait_closed()
 
     run(main())
 

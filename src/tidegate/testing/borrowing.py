@@ -11,9 +11,11 @@ from tidegate.business.worker import BusinessWorker
 from tidegate.errors import AddressError
 from tidegate.gateway.gateway import Gateway
 from tidegate.net.address import Address
+from tidegate.net.sockets import bind
+from tidegate.process import context
 from tidegate.worker import Worker
 
-__all__ = ["HOST", "borrow", "listen_inside"]
+__all__ = ["HOST", "borrow", "elsewhere", "listen_inside"]
 
 HOST = "127.0.0.1"
 ATTEMPTS = 50
@@ -39,6 +41,31 @@ def borrow(member: Gateway | BusinessWorker | Worker, folder: str, settings: dic
         yield
     finally:
         vars(member).update(kept)
+
+
+class Elsewhere(context.Standalone):
+    """A process whose members listen on other ports than they say, also those that handlers open."""
+
+    def __init__(self, before: context.Context) -> None:
+        self.config = before.config
+        self.running = before.running
+        self.is_first_start = before.is_first_start
+
+    async def listen(self, address: Address, reuse_port: bool) -> list[socket.socket]:
+        if address.scheme == "unix":
+            return await super().listen(address, reuse_port)
+        return bind(Address(address.scheme, HOST, 0))
+
+
+@contextlib.contextmanager
+def elsewhere() -> Iterator[None]:
+    """Have what listens in this process do so on loopback, on ports that are free."""
+    before = context.current()
+    context.enter(Elsewhere(before))
+    try:
+        yield
+    finally:
+        context.enter(before)
 
 
 def _own(address: Address, folder: str) -> Address:

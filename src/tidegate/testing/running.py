@@ -15,9 +15,10 @@ from tidegate.client.asynchronous import AsyncGatewayClient
 from tidegate.errors import ConfigurationError
 from tidegate.gateway.gateway import Gateway
 from tidegate.net.timers import timers_of
+from tidegate.process import context
 from tidegate.process.member import Member
 from tidegate.register.register import Register
-from tidegate.testing.borrowing import HOST, borrow, listen_inside
+from tidegate.testing.borrowing import HOST, borrow, elsewhere, listen_inside
 from tidegate.testing.client import NoMessageError, WebSocketClient, open_client
 from tidegate.testing.problems import collect
 from tidegate.wire.client_id import format_client_id, pack_ip, parse_client_id
@@ -59,6 +60,12 @@ class Cluster:
             ConfigurationError: there is none.
         """
         return f"ws://{HOST}:{_port(self._gateway(None))}"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where all that listens does so, by its name; also what workers have opened by themselves."""
+        members = [each for each in context.current().running if getattr(each, "address", None) is not None]
+        return {each.name: str(each.address) for each in members}
 
     async def connect(
         self,
@@ -129,6 +136,7 @@ class Cluster:
 
     async def start(self, stack: contextlib.AsyncExitStack, parts: Sequence[Part], gateway: str) -> None:
         """Start it; the stack ends it."""
+        stack.enter_context(elsewhere())
         register = Register(f"{HOST}:0", secret_key=self.secret_key, settle_seconds=0)
         await register.listen()
         stack.push_async_callback(register.stop, seconds=STOP_SECONDS)
@@ -188,7 +196,7 @@ async def cluster(
     Args:
         members: BusinessWorkers, Gateways and Workers, or an App with them. Without a BusinessWorker there is one that
             does nothing.
-        gateway: the address of the one that there is where none is given.
+        gateway: the address of the gateway that there is where none is given; it counts for the protocol only.
         secret_key: that all of them name.
         raise_errors: at the end, what was logged as an error meanwhile; otherwise ``errors`` just has it.
 
