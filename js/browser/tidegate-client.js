@@ -338,8 +338,16 @@ class Silence {
  * @property {() => void} ready it takes messages.
  * @property {(data: string | ArrayBuffer | Blob) => void} heard
  * @property {(error: unknown) => void} failed
- * @property {(end: {code: number, reason: string, opened: boolean, lived: number}) => void} ended lived for so many
- *   milliseconds since it was opened.
+ * @property {(end: End) => void} ended
+ */
+
+/**
+ * @typedef {object} End
+ * @property {number} code
+ * @property {string} reason
+ * @property {boolean} opened
+ * @property {boolean} wasReady
+ * @property {number} lived milliseconds since it was opened.
  */
 
 const OPEN = 1; // WebSocket.OPEN, which not every class has
@@ -528,10 +536,10 @@ class Link {
    * @param {string} reason
    */
   #closed(code, reason) {
-    const opened = this.isOpen;
+    const opened = this.isOpen, wasReady = this.isReady;
     this.end();
     this.isOpen = this.isReady = false;
-    this.#owner.ended({ code, reason, opened, lived: opened ? performance.now() - this.#openedAt : 0 });
+    this.#owner.ended({ code, reason, opened, wasReady, lived: opened ? performance.now() - this.#openedAt : 0 });
   }
 }
 
@@ -547,6 +555,7 @@ function checkAnswer(answer) {
 // A connection to a gateway that comes back: what outlives its single connections, which are links.
 
 const EVENTS = /** @type {const} */ (["open", "init", "ready", "message", "close", "error", "drop"]);
+const ENDS = [1001, 1006, 1012]; // of the server or the line, and not of its patience with this client (RFC 6455, 7.4)
 const FLUSH_PAUSE = 50; // milliseconds between looks at a socket that had too much to send: it does not tell
 
 class TidegateClient {
@@ -684,7 +693,8 @@ class TidegateClient {
       this.#connect();
     } catch (error) {
       this.#events.emit("error", error);
-      if (!this.#isClosed) this.#ended({ code: 1006, reason: String(error), opened: false, lived: 0 });
+      if (this.#isClosed) return;
+      this.#ended({ code: 1006, reason: String(error), opened: false, wasReady: false, lived: 0 });
     }
   }
 
@@ -694,11 +704,11 @@ class TidegateClient {
     this.#events.emit("ready");
   }
 
-  /** @param {{code: number, reason: string, opened: boolean, lived: number}} end */
-  #ended({ code, reason, opened, lived }) {
+  /** @param {End} end */
+  #ended({ code, reason, opened, wasReady, lived }) {
     this.#link = null;
-    // One that was opened only to be closed is a failure too: it must not be tried in a tight circle.
-    if (opened && lived > this.#pause) this.#attempts = 0;
+    // To be taken only to be sent away is a failure too: it must not be tried in a tight circle.
+    if ((wasReady && ENDS.includes(code)) || (opened && lived > this.#pause)) this.#attempts = 0;
     this.#pause = pauseAfter(this.#attempts, this.#settings);
     this.#attempts += 1;
     this.#retry = setTimeout(() => this.#reconnect(), this.#pause);

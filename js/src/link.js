@@ -15,8 +15,16 @@ import { Silence } from "./silence.js";
  * @property {() => void} ready it takes messages.
  * @property {(data: string | ArrayBuffer | Blob) => void} heard
  * @property {(error: unknown) => void} failed
- * @property {(end: {code: number, reason: string, opened: boolean, lived: number}) => void} ended lived for so many
- *   milliseconds since it was opened.
+ * @property {(end: End) => void} ended
+ */
+
+/**
+ * @typedef {object} End
+ * @property {number} code
+ * @property {string} reason
+ * @property {boolean} opened
+ * @property {boolean} wasReady
+ * @property {number} lived milliseconds since it was opened.
  */
 
 const OPEN = 1; // WebSocket.OPEN, which not every class has
@@ -205,10 +213,10 @@ export class Link {
    * @param {string} reason
    */
   #closed(code, reason) {
-    const opened = this.isOpen;
+    const opened = this.isOpen, wasReady = this.isReady;
     this.end();
     this.isOpen = this.isReady = false;
-    this.#owner.ended({ code, reason, opened, lived: opened ? performance.now() - this.#openedAt : 0 });
+    this.#owner.ended({ code, reason, opened, wasReady, lived: opened ? performance.now() - this.#openedAt : 0 });
   }
 }
 

@@ -6,8 +6,10 @@ import { pauseAfter, settle } from "./options.js";
 import { checkData, Queue } from "./queue.js";
 
 /** @import {Close, Data, Options, State} from "../index.d.ts" */
+/** @import {End} from "./link.js" */
 
 const EVENTS = /** @type {const} */ (["open", "init", "ready", "message", "close", "error", "drop"]);
+const ENDS = [1001, 1006, 1012]; // of the server or the line, and not of its patience with this client (RFC 6455, 7.4)
 const FLUSH_PAUSE = 50; // milliseconds between looks at a socket that had too much to send: it does not tell
 
 export class TidegateClient {
@@ -145,7 +147,8 @@ export class TidegateClient {
       this.#connect();
     } catch (error) {
       this.#events.emit("error", error);
-      if (!this.#isClosed) this.#ended({ code: 1006, reason: String(error), opened: false, lived: 0 });
+      if (this.#isClosed) return;
+      this.#ended({ code: 1006, reason: String(error), opened: false, wasReady: false, lived: 0 });
     }
   }
 
@@ -155,11 +158,11 @@ export class TidegateClient {
     this.#events.emit("ready");
   }
 
-  /** @param {{code: number, reason: string, opened: boolean, lived: number}} end */
-  #ended({ code, reason, opened, lived }) {
+  /** @param {End} end */
+  #ended({ code, reason, opened, wasReady, lived }) {
     this.#link = null;
-    // One that was opened only to be closed is a failure too: it must not be tried in a tight circle.
-    if (opened && lived > this.#pause) this.#attempts = 0;
+    // To be taken only to be sent away is a failure too: it must not be tried in a tight circle.
+    if ((wasReady && ENDS.includes(code)) || (opened && lived > this.#pause)) this.#attempts = 0;
     this.#pause = pauseAfter(this.#attempts, this.#settings);
     this.#attempts += 1;
     this.#retry = setTimeout(() => this.#reconnect(), this.#pause);

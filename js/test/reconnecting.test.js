@@ -65,6 +65,15 @@ test("a server that takes connections only to close them is not tried in a tight
   assert.equal(told.at(-1)[1].pause, 100); // it has worked for a while
 });
 
+test("a server that dies again and again is tried as soon each time", async () => {
+  const { told } = start({ minPause: 100, maxPause: 10_000 });
+  for (const code of [1006, 1001, 1012, 1006]) {
+    FakeWebSocket.last.open().end(code);
+    assert.equal(told.at(-1)[1].pause, 100);
+    await clock.pass(100);
+  }
+});
+
 test("an attempt that nobody answers is given up in time", async () => {
   const { told } = start({ connectTimeout: 3000, minPause: 100 }, "ws://gateway/ws?token=secret");
   await clock.pass(3000);

@@ -70,9 +70,9 @@ def test_it_is_bound_again_whenever_a_gateway_comes_back_and_sends_nothing_twice
     site.set_in_page("minPause: 50,")
     page.goto(site.url)
     tried = Tried(site, Window(page))
-    tried.restart(times=5)
+    tried.restart(times=3)
     tried.stay_away()
-    tried.nothing_went_wrong(connections=6)
+    tried.nothing_went_wrong(connections=4)
 
 
 def test_it_connects_at_once_when_the_browser_is_online_again(site: Site, page: Page) -> None:
