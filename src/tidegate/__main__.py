@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tidegate.process.launch import CHILD, SUPERVISE
+
+if TYPE_CHECKING:
+    from tidegate.process.member import Member
 
 
 def main() -> None:
@@ -15,6 +20,7 @@ def main() -> None:
         from tidegate.process import child
         from tidegate.register.register import Register
 
+        kinds: dict[str, Callable[[Mapping[str, Any]], Member]]
         kinds = {"Gateway": Gateway.from_settings, "Register": Register.from_settings}
         sys.exit(child.main(int(sys.argv[2]), App, kinds))
     from tidegate import cli
