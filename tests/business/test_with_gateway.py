@@ -118,3 +118,21 @@ def test_on_close_is_called_once_by_the_worker_that_served(run: Runner) -> None:
             assert len(set(log)) == 20
 
     run(main())
+
+
+def test_an_answer_that_is_longer_than_a_packet_comes_whole(run: Runner) -> None:
+    async def main() -> None:
+        limit = 4096
+        async with gateway(max_packet_size=limit) as place:
+            worker = BusinessWorker(cluster=f"127.0.0.1:{place.register}", max_packet_size=limit)
+            async with running(worker):
+                clients = [await WebSocketClient.open(place.port) for _ in range(20)]
+                ids = await worker.get_all_client_id_list()
+                for client_id in ids:
+                    worker.set_session(client_id, {"long": client_id * 40})
+                sessions = await worker.get_all_client_sessions()
+                assert sessions == {client_id: {"long": client_id * 40} for client_id in ids}
+                for client in clients:
+                    client.sock.close()
+
+    run(main())

@@ -56,6 +56,7 @@ def exts(call: Call[Any], **options: Any) -> list[tuple[str, Any]]:
         lambda: calls.ungroup(""),
         lambda: calls.get_client_count_by_group(""),
         lambda: calls.join_group(ON_ONE, "\ud800"),
+        lambda: calls.join_group(ON_ONE, "ü" * 32_769),
         lambda: calls.send_to_all("\ud800"),
     ],
 )

@@ -11,10 +11,9 @@ from tests.clients import client_frame
 from tests.gateway.clients import clients
 from tests.gateway.support import Peer, gateway
 from tests.net.support import LOOPS, Client, Runner, until
-from tidegate.gateway.parameters import MAX_NAME_SIZE
 from tidegate.net import throttle
 from tidegate.wire import commands, php
-from tidegate.wire.packet import pack
+from tidegate.wire.packet import MAX_NAME_SIZE, pack
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_an_answer_to_a_query_that_is_too_long_for_one_packet_comes_in_several(r
             with await Peer.worker(those.place.inner, tidegate=1, events=[]) as worker:
                 await worker.tell(commands.QUERY, 7, body=pack(commands.GET_ALL_CLIENT_SESSIONS))
                 packets = [await worker.packet(), await worker.packet()]
-                assert [(packet[1], packet[3]) for packet in packets] == [(7, inner.MORE), (7, b"")]
+                assert [(packet[1], packet[3]) for packet in packets] == [(7, commands.MORE), (7, b"")]
                 sessions = php.loads(b"".join(packet[4] for packet in packets))
                 assert [len(session) for session in sessions.values()] == [5000] * 3
 

@@ -36,11 +36,13 @@ class Request(NamedTuple):
         future: of whoever waits for it; None where it is a marker.
         position: of the last save before it.
         since: the reactor's tick at which it was asked.
+        parts: of an answer that is longer than a packet, those that have come.
     """
 
     future: asyncio.Future[bytes] | None
     position: int
     since: int
+    parts: list[bytes]
 
 
 class GatewayLink(Link):
@@ -125,7 +127,7 @@ class GatewayLink(Link):
             self._add(self.progress.report())
             if self._saved > self._marked and not self._marker:
                 self._marker = self._next_number()
-                self.requests[self._marker] = Request(None, self._saved, self._reactor.tick)
+                self.requests[self._marker] = Request(None, self._saved, self._reactor.tick, [])
                 self._marked = self._saved
                 self._add(pack(commands.QUERY, self._marker, body=MARKER))
         super().flush()
@@ -170,16 +172,22 @@ class GatewayLink(Link):
             )
         number = self._next_number()
         future: asyncio.Future[bytes] = self._loop.create_future()
-        self.requests[number] = Request(future, self._saved, self._reactor.tick)
+        self.requests[number] = Request(future, self._saved, self._reactor.tick, [])
         self._marked = self._saved
         self.send(pack(commands.QUERY, number, body=query))
         return future
 
-    def answer(self, number: int, value: bytes) -> bool:
-        """An answer has come; gives whether anything of that number was asked."""
-        request = self.requests.pop(number, None)
+    def answer(self, number: int, value: bytes, *, goes_on: bool = False) -> bool:
+        """An answer has come, or a part of one; gives whether anything of that number was asked."""
+        request = self.requests.get(number)
         if request is None:
             return False
+        if goes_on:
+            request.parts.append(value)
+            return True
+        del self.requests[number]
+        if request.parts:
+            value = b"".join((*request.parts, value))
         self.confirmed = max(self.confirmed, request.position)
         if number == self._marker:
             self._marker = 0

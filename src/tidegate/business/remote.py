@@ -251,7 +251,7 @@ class RemoteGateway:
         """Take what is no event."""
         command, number, _, ext, body, *_ = packet
         if command == commands.QUERY:
-            link.answer(number, body)
+            link.answer(number, body, goes_on=ext == commands.MORE)
         elif command == commands.PING:
             if ext and link.is_tidegate:
                 link.has_left = link.has_left or _says(ext, "stops")

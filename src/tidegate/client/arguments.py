@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from tidegate.wire import php
 from tidegate.wire.client_id import parse_client_id
+from tidegate.wire.packet import MAX_NAME_SIZE
 
 __all__ = [
     "ClientIds",
@@ -65,12 +66,15 @@ def encode_name(name: Name, what: str) -> bytes:
 
     Raises:
         TypeError: it is neither str nor int.
-        ValueError: it is empty, or text that has no UTF-8.
+        ValueError: it is empty, too long, or text that has no UTF-8.
     """
     if isinstance(name, str):
         if not name:
             raise ValueError(f"an empty {what}: nothing can have that")
-        return _encode(name, what)
+        raw = _encode(name, what)
+        if len(raw) > MAX_NAME_SIZE:
+            raise ValueError(f"a {what} of {len(raw)} bytes: the longest has {MAX_NAME_SIZE}")
+        return raw
     if isinstance(name, int) and not isinstance(name, bool):
         return str(int(name)).encode()
     raise TypeError(f"a {what} is str or int, not {type(name).__name__}")

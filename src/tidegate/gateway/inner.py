@@ -38,8 +38,6 @@ CONNECT_SECONDS = 10
 PING_SECONDS = 25
 CAPABILITIES = json.dumps({"tidegate": 1}, separators=(",", ":")).encode()
 FAREWELL = json.dumps({"stops": 1}, separators=(",", ":")).encode()
-MORE = b"more"
-"""The ext data of an answer to QUERY that is continued in the next packet of its number, being too long for one."""
 ANSWER_SIZE = struct.Struct("!I")
 READ_SECONDS = 60
 """That a push client may leave its answers unread, once there are too many of them."""
@@ -336,13 +334,13 @@ class InnerPort:
             raise CommandError("a QUERY that holds none")
         answer = self._commander.carry_out(inner[0])
         assert answer is not None
-        size = self._max_packet_size - HEADER_SIZE - len(MORE)
+        size = self._max_packet_size - HEADER_SIZE - len(commands.MORE)
         parts = [answer[at : at + size] for at in range(0, len(answer), size)]
         last = parts.pop()
         number = packet[1]
         self._answer(
             link,
-            *(pack(commands.QUERY, number, MORE, part) for part in parts),
+            *(pack(commands.QUERY, number, commands.MORE, part) for part in parts),
             pack(commands.QUERY, number, body=last),
         )
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["MAX_NAME_SIZE", "CommandError", "check_name", "keys", "names", "read_json", "read_object", "values"]
+from tidegate.wire.packet import MAX_NAME_SIZE
 
-MAX_NAME_SIZE = 64 * 1024
-"""Bytes of a uid or a group. No table is bounded by how many there are, since each stands for what a worker asked for;
-names are, so that what one costs is known."""
+__all__ = ["CommandError", "check_name", "keys", "names", "read_json", "read_object", "values"]
 
 
 class CommandError(ValueError):

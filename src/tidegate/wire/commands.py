@@ -24,6 +24,7 @@ __all__ = [
     "JOIN_GROUP",
     "KICK",
     "LEAVE_GROUP",
+    "MORE",
     "ON_CLOSE",
     "ON_CONNECT",
     "ON_MESSAGE",
@@ -99,6 +100,9 @@ RELEASE: Final = 212
 PROGRESS: Final = 213
 PATCH_SESSION: Final = 214
 SEND_TO_UID_COUNTED: Final = 215
+
+MORE: Final = b"more"
+"""Ext data of an answer to QUERY that goes on in the next one of its number."""
 
 # Flags.
 SCALAR: Final = 0x01

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from tidegate.errors import ProtocolError
 from tidegate.wire.commands import SCALAR
 
-__all__ = ["DEFAULT_MAX_PACKET_SIZE", "HEADER", "HEADER_SIZE", "Packet", "PacketReader", "pack"]
+__all__ = ["DEFAULT_MAX_PACKET_SIZE", "HEADER", "HEADER_SIZE", "MAX_NAME_SIZE", "Packet", "PacketReader", "pack"]
 
 HEADER = struct.Struct("!IBIHIHIBHI")
 """Package length, command, the gateway's address and inner port, the client's address and port, connection id, flags,
@@ -16,6 +16,9 @@ port that the client connected to, length of ext data."""
 HEADER_SIZE = HEADER.size
 DEFAULT_MAX_PACKET_SIZE = 10_485_760
 """Bytes; as the original has it."""
+MAX_NAME_SIZE = 64 * 1024
+"""Bytes of a uid or a group. No table is bounded by how many there are, since each stands for what a worker asked for;
+names are, so that what one costs is known."""
 
 Packet: TypeAlias = tuple[int, int, int, bytes, bytes, int, int, int, int, int]
 """Command, connection id, flags, ext data, body; the gateway's address and port, the client's, and the port that the
