@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tests.net.support import Client, serving
 from tidegate import Worker
-from tidegate.client.api import AsyncPushAPI
 from tidegate.http import PushApp
 
 TOKEN = "s3same-open"
@@ -33,48 +32,43 @@ class Answer(NamedTuple):
 
 
 class Recorder:
-    """Stands in for whatever carries calls out; knows every name there is.
+    """Stands in for whatever carries calls out.
 
     Attributes:
         calls: names and arguments.
         results: by name.
         error: raised by all.
-        failed: commands that could not be sent.
+        addresses: of the gateways.
     """
 
     def __init__(self, **results: Any) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.results = results
         self.error: Exception | None = None
-        self.failed = 0
+        self.addresses: Collection[str] | None = None
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        def call(**arguments: Any) -> Awaitable[Any]:
-            self.calls.append((name, arguments))
+    async def gateways(self, wanted: Collection[str]) -> Collection[str]:
+        return wanted if self.addresses is None else self.addresses
 
-            async def answer() -> Any:
-                if self.error is not None:
-                    raise self.error
-                return self.results.get(name)
+    async def call(self, name: str, arguments: dict[str, Any]) -> Any:
+        self.calls.append((name, arguments))
+        if self.error is not None:
+            raise self.error
+        return self.results.get(name)
 
-            return answer()
-
-        return call
+    async def close(self) -> None:
+        pass
 
     @property
     def last(self) -> Any:
         """The arguments of the last call."""
         return self.calls[-1][1]
 
-    @property
-    def push(self) -> AsyncPushAPI:
-        return cast("AsyncPushAPI", self)
-
 
 @contextlib.asynccontextmanager
 async def door(recorder: Recorder, token: str | None = None) -> AsyncIterator[int]:
     """The app on a port of its own."""
-    app = PushApp(lambda: recorder.push, token, failed=lambda: recorder.failed)
+    app = PushApp(recorder, token)
     async with serving(Worker("http://127.0.0.1:0", app=app)) as port:
         yield port
 

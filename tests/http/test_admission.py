@@ -151,7 +151,7 @@ async def in_site(client: Any, server: Any, **more: Any) -> int:
         "client": client,
         "server": server,
     }
-    await PushApp(lambda: Recorder().push, None)({**scope, **more}, receive, send)
+    await PushApp(Recorder(), None)({**scope, **more}, receive, send)
     return int(sent[0]["status"])
 
 
@@ -190,7 +190,7 @@ def test_a_websocket_is_turned_away() -> None:
         async def send(event: Any) -> None:
             sent.append(event)
 
-        await PushApp(lambda: Recorder().push, None)({"type": "websocket", "path": "/"}, receive, send)
+        await PushApp(Recorder(), None)({"type": "websocket", "path": "/"}, receive, send)
         assert sent == [{"type": "websocket.close", "code": 1008}]
 
     asyncio.run(main())

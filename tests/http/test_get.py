@@ -165,7 +165,7 @@ def test_any_query_is_a_call_or_refused(text: str, name: str) -> None:
 @given(st.binary(max_size=200), st.binary(max_size=40))
 def test_any_bytes_in_a_query_string_are_answered(data: bytes, name: bytes) -> None:
     sent: list[Any] = []
-    app = PushApp(lambda: Recorder().push, "t")
+    app = PushApp(Recorder(), "t")
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request"}

@@ -115,6 +115,7 @@ def test_a_wrong_name_is_not_found(run: Runner, name: str) -> None:
         ("is_online", {"client_id": [CLIENT]}, "client_id"),
         ("set_session", {"client_id": CLIENT, "session": []}, "session"),
         ("set_session", {"client_id": CLIENT, "session": {"a": 2**63}}, "session"),
+        ("set_session", {"client_id": CLIENT, "session": {"a": [1e30]}}, "session"),
         ("set_session", {"client_id": CLIENT, "session": {"a": "\ud800"}}, "session"),
         ("set_session", {"client_id": CLIENT, "session": {"a": {"base64": "a"}}}, "session"),
         ("get_all_client_count", {"group": "a"}, "group"),
@@ -155,12 +156,34 @@ def test_a_cluster_that_is_down_is_503(run: Runner) -> None:
     run(main())
 
 
+def test_clients_of_gateways_that_are_not_there_are_not_found_and_the_others_served(run: Runner) -> None:
+    async def main() -> None:
+        recorder = Recorder()
+        recorder.addresses = ["127.0.0.1:2900"]
+        gone = "7f0000010b5500000001"
+        async with door(recorder) as port:
+            for name in ("is_online", "close_client"):
+                done = await post(port, name, client_id=gone)
+                assert (done.status, done.json["argument"]) == (404, "client_id")
+            done = await post(port, "send_to_all", message="hi", client_ids=gone)
+            assert done.status == 404
+            assert recorder.calls == []
+            done = await post(port, "send_to_all", message="hi", client_ids=[gone, CLIENT, gone])
+            assert (done.status, done.json["argument"]) == (404, "client_ids")
+            assert "more" not in done.json["error"]
+            assert recorder.last == {"message": "hi", "client_ids": [CLIENT]}
+            assert (await post(port, "send_to_all", message="hi", exclude=gone)).status == 200
+            assert (await post(port, "send_to_all", message="hi", client_ids=[])).status == 200
+
+    run(main())
+
+
 def test_a_call_that_takes_too_long_is_503(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(push, "CALL_SECONDS", 0.05)
 
     class Slow(Recorder):
-        def __getattr__(self, name: str) -> Any:
-            return lambda **arguments: asyncio.sleep(30)
+        async def call(self, name: str, arguments: dict[str, Any]) -> Any:
+            await asyncio.sleep(30)
 
     async def main() -> None:
         async with door(Slow()) as port:
@@ -301,7 +324,7 @@ def test_mounted_below_a_path_it_finds_its_own(run: Runner) -> None:
 
         headers = [(b"authorization", f"Bearer {TOKEN}".encode())]
         scope = {"type": "http", "method": verb, "path": path, "root_path": root, "headers": headers}
-        await PushApp(lambda: Recorder().push, TOKEN)(scope, receive, send)
+        await PushApp(Recorder(), TOKEN)(scope, receive, send)
         return sent[0]["status"], json.loads(sent[1]["body"]) if verb == "POST" or "json" in path else sent[1]["body"]
 
     async def main() -> None:

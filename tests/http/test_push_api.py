@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from tests.business.support import ScriptedGateway, cluster
+from tests.business.support import ScriptedGateway, cluster, names
+from tests.cluster.support import ScriptedRegister
 from tests.http.support import TOKEN, ask, post
 from tests.net.support import Runner, serving
 from tests.ports import free_port
@@ -18,7 +20,7 @@ from tests.process.support import Place
 from tests.whole.support import Cluster, browsers, in_time
 from tidegate import Worker
 from tidegate.errors import ConfigurationError
-from tidegate.http import PushApp, push_api
+from tidegate.http import PushApp, push_api, registered
 from tidegate.wire import commands
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -66,6 +68,42 @@ def test_a_cluster_that_is_down_is_503_and_comes_back(run: Runner) -> None:
             done = await post(port, "send_to_all", message="hi")
             assert done.status == 503
             assert "Register 127.0.0.1:" in done.json["error"]
+
+    run(main())
+
+
+def test_a_client_ids_gateway_is_not_connected_to_unless_register_names_it(run: Runner) -> None:
+    async def main() -> None:
+        gateway, stranger = ScriptedGateway(), ScriptedGateway()
+        gateway.answer = stranger.answer = lambda asked: b"i:1;"
+        async with cluster(gateway) as register, stranger:
+            app = push_api(cluster=register.place)
+            async with serving(Worker("http://127.0.0.1:0", app=app)) as port:
+                assert (await post(port, "is_online", client_id=gateway.client_id(1))).json == {"result": True}
+                done = await post(port, "is_online", client_id=stranger.client_id(1))
+                assert (done.status, done.json["argument"]) == (404, "client_id")
+                assert (await post(port, "send_to_all", message="hi", client_ids=stranger.client_id(1))).status == 404
+                assert stranger.received == []
+        app = push_api(cluster=f"127.0.0.1:{free_port()}")
+        async with serving(Worker("http://127.0.0.1:0", app=app)) as port:
+            assert (await post(port, "is_online", client_id=stranger.client_id(1))).status == 503
+
+    run(main())
+
+
+def test_a_gateway_that_register_named_is_reached_while_register_is_away(run: Runner, monkeypatch: Any) -> None:
+    monkeypatch.setattr(registered, "KEEP_SECONDS", 0)
+
+    async def main() -> None:
+        async with ScriptedGateway() as gateway:
+            gateway.answer = lambda asked: b"i:1;"
+            async with ScriptedRegister(names([gateway])) as register:
+                app = push_api(cluster=register.place)
+                server = serving(Worker("http://127.0.0.1:0", app=app))
+                port = await server.__aenter__()
+                assert (await post(port, "is_online", client_id=gateway.client_id(1))).status == 200
+            assert (await post(port, "is_online", client_id=gateway.client_id(1))).json == {"result": True}
+            await server.__aexit__(None, None, None)
 
     run(main())
 

@@ -168,7 +168,7 @@ def test_where_no_gateway_takes_it_the_answer_says_so(run: Runner) -> None:
             worker = BusinessWorker(cluster=register.place)
             worker.serve_http(f"http://127.0.0.1:{port}")
             async with running(worker):
-                assert (await post(port, "send_to_client", client_id=CLIENT, message="hi")).status == 503  # of nobody's
+                assert (await post(port, "send_to_client", client_id=CLIENT, message="hi")).status == 404
                 link = await gateway.link()
                 await gateway.stop()
                 await until(lambda: not link.is_open)

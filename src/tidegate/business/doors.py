@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
+from tidegate.business.running import Running
 from tidegate.client.api import AsyncPushAPI
 from tidegate.process.member import Member, Stop
 
-__all__ = ["Doors", "MakeDoor"]
+__all__ = ["Doors", "Links", "MakeDoor"]
 
 logger = logging.getLogger("tidegate")
+
+POLL_SECONDS = 0.05
+
+
+class Links:
+    """What a door has to know of its worker's links to gateways, to tell the truth about what it has sent."""
+
+    def __init__(self, running: Callable[[], Running]) -> None:
+        self._running = running
+
+    @property
+    def failed(self) -> int:
+        """Commands that could not be sent, since the worker's start."""
+        return self._running().dispatcher.counts.failed
+
+    @property
+    def addresses(self) -> Collection[str]:
+        """The inner addresses of the gateways that there are."""
+        return self._running().gateways.addresses.all
+
+    async def settle(self) -> None:
+        """Wait until what is held for gateways that are not linked has been sent, or given up."""
+        gateways = self._running().gateways
+        while any(gateway.link is None and gateway.is_used for gateway in gateways.all):  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)
 
 
 class MakeDoor(Protocol):
     """What makes an HTTP door; it comes from a room that this one does not know."""
 
-    def __call__(self, push: AsyncPushAPI, failed: Callable[[], int], address: str, token: str | None) -> Member:
+    def __call__(self, push: AsyncPushAPI, links: Links, address: str, token: str | None) -> Member:
         """Make one.
 
         Args:
             push: carries calls out.
-            failed: counts commands of its that could not be sent.
             address: such as ``http://127.0.0.1:8585``.
             token: that requests have to show.
         """

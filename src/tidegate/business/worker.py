@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from tidegate.business.doors import Doors, MakeDoor
+from tidegate.business.doors import Doors, Links, MakeDoor
 from tidegate.business.leaving import hang_up, leave
 from tidegate.business.query import Query
 from tidegate.business.running import Running
@@ -154,7 +154,7 @@ class BusinessWorker(AsyncPushAPI):
         """
         if self._doors.are_open:
             raise RuntimeError(f"{self.name!r} serves already: call serve_http before, or in on_worker_start")
-        door = self.http_door(self, lambda: self._here.dispatcher.counts.failed, address, token)
+        door = self.http_door(self, Links(lambda: self._here), address, token)
         self._doors.add(address, door)
 
     # Running

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tidegate.client.api import AsyncPushAPI
 from tidegate.errors import ConfigurationError
+from tidegate.http.carrier import Links, WorkerCarrier
 from tidegate.http.push import PushApp
 from tidegate.net.address import parse_address
 from tidegate.net.asgi import ASGIServer
@@ -34,7 +35,7 @@ class HTTPDoor(Server[DoorSettings]):
 
     Args:
         push: carries calls out.
-        failed: counts commands of its that could not be sent.
+        links: its links to the gateways.
         address: such as ``http://127.0.0.1:8585``.
         token: that requests have to show; None where only programs of this machine can reach the address.
 
@@ -42,7 +43,7 @@ class HTTPDoor(Server[DoorSettings]):
         ConfigurationError: the address or the token can't be used, or others can reach it and there is no token.
     """
 
-    def __init__(self, push: AsyncPushAPI, failed: Callable[[], int], address: str, token: str | None) -> None:
+    def __init__(self, push: AsyncPushAPI, links: Links, address: str, token: str | None) -> None:
         parsed = parse_address(address)
         if parsed.scheme != "http":
             raise ConfigurationError(f"serve_http takes an http:// address, not {address}")
@@ -52,7 +53,7 @@ class HTTPDoor(Server[DoorSettings]):
                 "without one it listens on 127.0.0.1, [::1] or localhost only"
             )
         super().__init__(parsed, default_name(parsed))
-        self._app = PushApp(lambda: push, token, failed=failed)
+        self._app = PushApp(WorkerCarrier(push, links), token)
         self._asgi: ASGIServer | None = None
 
     def settings(self, config: Mapping[str, Any]) -> DoorSettings:  # noqa: ARG002

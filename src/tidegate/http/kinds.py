@@ -33,7 +33,7 @@ SESSION_VALUE: Schema = {"$ref": "#/components/schemas/SessionValue"}
 SESSION_SCHEMA: Schema = {"type": "object", "additionalProperties": SESSION_VALUE}
 SCHEMAS: Mapping[str, Schema] = {
     "SessionValue": {
-        "description": 'What PHP has too. {"base64": "…"} stands for bytes; integers have 64 bits.',
+        "description": 'What PHP has too. {"base64": "…"} stands for bytes; numbers have 64 bits.',
         "anyOf": [
             {"type": ["null", "boolean", "string"]},
             {"type": "number", "minimum": php.INT_MIN, "maximum": php.INT_MAX},
@@ -128,7 +128,7 @@ def _read_session(value: Any) -> dict[Any, Any]:
         raise ValueError("it is nested too deep") from None
     except UnicodeEncodeError:
         raise ValueError("it has half of a surrogate pair, which is no text") from None
-    except (TypeError, OverflowError) as error:
+    except TypeError as error:
         raise ValueError(str(error)) from None
     return session
 
@@ -136,6 +136,8 @@ def _read_session(value: Any) -> dict[Any, Any]:
 def _read_value(value: Any) -> Any:
     if isinstance(value, list):
         return [_read_value(item) for item in value]
+    if isinstance(value, int | float) and not php.INT_MIN <= value <= php.INT_MAX:
+        raise ValueError("it has a number of more than 64 bits: write that as a text")
     if not isinstance(value, dict):
         return value
     if value.keys() == {"base64"} and isinstance(value["base64"], str):
@@ -146,15 +148,7 @@ def _read_value(value: Any) -> Any:
 def _noun(value: Any) -> str:
     if value is None:
         return "null"
-    names = {
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        str: "a text",
-        list: "a list",
-        dict: "an object",
-    }
-    return names.get(type(value), "bytes")
+    return NOUNS.get(type(value), "bytes")
 
 
 def _many(schema: Schema) -> Schema:

@@ -1,4 +1,8 @@
-"""The OpenAPI document of the push API, made from its methods' signatures."""
+"""The OpenAPI document of the push API, made from its methods' signatures.
+
+It has the methods as they are POSTed. The GET in GatewayWorker's form, which answers 200 whatever happens, is for those
+who have it already.
+"""
 
 from __future__ import annotations
 
@@ -20,28 +24,19 @@ ARGUMENTS = {
 """What those are for whose name and type don't tell."""
 REFUSALS = {
     "400": "The body is no JSON.",
-    "403": "Without a token: the request comes from elsewhere, or from a web page.",
+    "404": "The cluster has no such gateway as a client id names: that client is gone. Others have been served.",
     "408": "The body did not come in time.",
     "413": "The body is too long.",
     "415": "The body is said to be no JSON.",
     "422": "An argument is wrong, not known or missing; `argument` says which.",
     "503": "The cluster, or a part of it, can't be reached or does not answer.",
 }
-NO_TOKEN = {"401": "The token is missing or another one."}
+NOT_SHOWN = "The token is missing, or another one."
+NOT_FROM_HERE = "The request comes from elsewhere, or from a web page."
 ERROR = {
     "type": "object",
     "properties": {"error": {"type": "string"}, "argument": {"type": "string"}},
     "required": ["error"],
-}
-CALL = {
-    "operationId": "call",
-    "summary": "Call a method by a query.",
-    "description": "As in GatewayWorker's manual: `?method=sendToAll&args[]=hello`. Answers `ok` or `fail`; to a query "
-    "JSON.",
-    "parameters": [
-        {"name": "method", "in": "query", "required": True, "schema": {"type": "string"}},
-        {"name": "args[]", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
-    ],
 }
 
 
@@ -53,15 +48,11 @@ def describe(root: str, has_token: bool) -> Schema:
     """
     security: Schema = {"security": [{"token": []}]} if has_token else {}
     schemes: Schema = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}} if has_token else {}
-    answers = {"text/plain": {"schema": {"enum": ["ok", "fail"]}}, "application/json": {"schema": {}}}
-    paths: Schema = {"/": {"get": CALL | {"responses": _responses("What it gives.", answers, has_token, ("403",))}}}
-    for method in METHODS.values():
-        paths[f"/api/{method.name}"] = {"post": _operation(method, has_token)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidegate push API", "version": "1"},
         "servers": [{"url": root or "/"}],
-        "paths": paths,
+        "paths": {f"/api/{method.name}": {"post": _operation(method, has_token)} for method in METHODS.values()},
         "components": {"schemas": {"Error": ERROR, **SCHEMAS}, **schemes},
         **security,
     }
@@ -80,7 +71,7 @@ def _operation(method: Method, has_token: bool) -> Schema:
         "operationId": method.name,
         "summary": method.description,
         "requestBody": {"required": bool(required), "content": {"application/json": {"schema": body}}},
-        "responses": _responses("Done.", content, has_token, tuple(REFUSALS)),
+        "responses": {"200": {"description": "Done.", "content": content}, **_refusals(has_token)},
     }
 
 
@@ -93,9 +84,7 @@ def _property(parameter: Parameter) -> Schema:
     return schema
 
 
-def _responses(description: str, content: Schema, has_token: bool, refusals: tuple[str, ...]) -> Schema:
+def _refusals(has_token: bool) -> Schema:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    told = {status: REFUSALS[status] for status in refusals if status != "403" or not has_token}
-    told |= NO_TOKEN if has_token else {}
-    found = {status: {"description": why, "content": error} for status, why in told.items()}
-    return {"200": {"description": description, "content": content}, **found}
+    told = {**REFUSALS, **({"401": NOT_SHOWN} if has_token else {"403": NOT_FROM_HERE})}
+    return {status: {"description": why, "content": error} for status, why in told.items()}

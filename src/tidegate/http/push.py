@@ -7,25 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from tidegate.client.api import AsyncPushAPI
-from tidegate.client.asynchronous import AsyncGatewayClient
 from tidegate.errors import ClusterError
 from tidegate.http.admission import Admission
+from tidegate.http.carrier import Carrier, ClientCarrier
 from tidegate.http.kinds import to_json
 from tidegate.http.message import Receive, Refusal, Request, Response, Scope, Send, json_response
 from tidegate.http.methods import Method, find_method
 from tidegate.http.openapi import describe
 from tidegate.http.query import read_call
 from tidegate.net.throttle import Throttle
+from tidegate.wire.client_id import parse_client_id
 
 __all__ = ["PushApp", "push_api"]
 
 logger = logging.getLogger("tidegate")
 
 API = "/api/"
+ADDRESSED = ("client_id", "client_ids")
+"""Arguments that say which clients a call is for."""
 CALL_SECONDS = 30.0
 """That a call may take; clients of the cluster give up sooner, a worker waits for room as long as it takes."""
 
@@ -34,34 +36,22 @@ class PushApp:
     """The app; `push_api` makes one for a site.
 
     Args:
-        push: gives what carries calls out, in the running loop.
+        carrier: carries calls out.
         token: that requests have to show; None for programs of this machine only.
-        failed: counts commands that could not be sent, where `push` does not raise for them.
-        close: lets go of what `push` has made in the running loop.
 
     Raises:
         ConfigurationError: the token can't be sent in a header.
     """
 
-    def __init__(
-        self,
-        push: Callable[[], AsyncPushAPI],
-        token: str | None,
-        *,
-        failed: Callable[[], int] = int,
-        close: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        self._push = push
-        self._failed = failed
-        self._close = close
+    def __init__(self, carrier: Carrier, token: str | None) -> None:
+        self._carrier = carrier
         self._admission = Admission(token)
         self._has_token = token is not None
         self._throttle = Throttle(logger)
 
     async def aclose(self) -> None:
         """Close the connections to the cluster, when what was sent has left; for a site's lifespan."""
-        if self._close is not None:
-            await self._close()
+        await self._carrier.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -114,19 +104,40 @@ class PushApp:
         return json_response({"result": to_json(await self._carry_out(method, arguments))})
 
     async def _carry_out(self, method: Method, arguments: dict[str, Any]) -> Any:
-        before = self._failed()
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                waits = getattr(self._push(), method.name)(**arguments)
-                if self._failed() > before:
-                    raise Refusal(503, "a gateway is not linked, or takes no more: not everybody it is for gets it")
-                return await waits
+                arguments, gone = await self._part(arguments)
+                result = await self._carrier.call(method.name, arguments)
         except ClusterError as error:
             raise Refusal(503, str(error)) from error
         except TimeoutError:
             raise Refusal(503, f"it was not done within {CALL_SECONDS:g} s") from None
         except ValueError as error:  # what no argument by itself is to blame for: all of it is too long
             raise Refusal(422, str(error)) from error
+        if gone is not None:
+            raise gone
+        return result
+
+    async def _part(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], Refusal | None]:
+        """Leave out the clients of gateways that there are not, and say which.
+
+        Raises:
+            Refusal: it is about such a client only; 404.
+        """
+        name = next((name for name in ADDRESSED if arguments.get(name)), None)
+        if name is None:
+            return arguments, None
+        client_ids = arguments[name] if isinstance(arguments[name], list) else [arguments[name]]
+        gateways = {client_id: parse_client_id(client_id).address for client_id in client_ids}
+        known = await self._carrier.gateways(gateways.values())
+        gone = [client_id for client_id, gateway in gateways.items() if gateway not in known]
+        if not gone:
+            return arguments, None
+        more = f" and {len(gone) - 1} more are not there" if len(gone) > 1 else " is not there"
+        refusal = Refusal(404, f"{gone[0]}{more}: the cluster has no gateway {gateways[gone[0]]}", argument=name)
+        if len(gone) == len(gateways):
+            raise refusal
+        return {**arguments, name: [client_id for client_id in gateways if client_id not in set(gone)]}, refusal
 
 
 def push_api(
@@ -146,26 +157,7 @@ def push_api(
         ConfigurationError: one of these can't be used.
     """
 
-    def make() -> AsyncGatewayClient:
-        return AsyncGatewayClient(cluster, secret_key=secret_key)
-
-    make()  # what can't be used is told here and now
-    clients: dict[asyncio.AbstractEventLoop, AsyncGatewayClient] = {}
-
-    def client() -> AsyncGatewayClient:
-        loop = asyncio.get_running_loop()
-        if loop not in clients:
-            for other in [other for other in clients if other.is_closed()]:
-                del clients[other]
-            clients[loop] = make()
-        return clients[loop]
-
-    async def close() -> None:
-        mine = clients.pop(asyncio.get_running_loop(), None)
-        if mine is not None:
-            await mine.aclose()
-
-    return PushApp(client, token, close=close)
+    return PushApp(ClientCarrier(cluster, secret_key), token)
 
 
 def _check_verb(request: Request, allowed: str) -> None:
