@@ -7,9 +7,25 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
 from tests.net.support import Client, WebSocketClient
 from tests.process.support import Place
 from tests.whole.support import Cluster, browsers, in_time, terminals
+
+FAR = """
+from tidegate.business import keeper, muster
+
+muster.SECONDS = SECONDS
+connect_link = keeper.connect_link
+
+async def connect_from_afar(link_class, host, port, *args):
+    await asyncio.sleep(port % 4 * 0.1)
+    return await connect_link(link_class, host, port, *args)
+
+keeper.connect_link = connect_from_afar
+"""
+"""Of the gateways, to some of which the way is longer."""
 
 CHAT = """
 @business.on_connect
@@ -34,8 +50,9 @@ async def say(client: Client | WebSocketClient, text: str) -> None:
     await (client.send_text(text) if isinstance(client, WebSocketClient) else client.send(f"{text}\n".encode()))
 
 
-def test_a_worker_that_is_back_reaches_the_clients_of_all_gateways(place: Place) -> None:
-    cluster = Cluster(place, CHAT, workers=1)
+@pytest.mark.parametrize("seconds", [2, 0], ids=["links together", "links one by one"])
+def test_a_worker_that_is_back_reaches_the_clients_of_all_gateways(place: Place, seconds: int) -> None:
+    cluster = Cluster(place, FAR.replace("SECONDS = SECONDS", f"SECONDS = {seconds}") + CHAT, workers=1)
 
     async def main() -> None:
         async with browsers(cluster, MEMBERS) as web, terminals(cluster, MEMBERS) as lines:
@@ -43,7 +60,7 @@ def test_a_worker_that_is_back_reaches_the_clients_of_all_gateways(place: Place)
             for member in members:
                 assert (await read(member))[0] == "hello"
             pids = set()
-            for turn in range(3):
+            for turn in range(2):
                 pids.add(await _kill(cluster))
                 # Each is an event of one gateway's, which may be the first that the new worker is linked to.
                 texts = [f"{turn}-{number}" for number in range(len(members))]
