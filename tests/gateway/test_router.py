@@ -23,6 +23,18 @@ def test_a_new_client_goes_to_the_worker_with_the_fewest(worlds: Any) -> None:
         assert world.connect().peer is peer
 
 
+def test_of_equals_any_may_get_a_new_client(worlds: Any) -> None:
+    world = worlds()
+    workers = [Worker(world, key) for key in "abc"]
+    first = set()
+    while len(first) < len(workers):  # each is one gateway's first client
+        client = world.connect()
+        first.add(client.peer)
+        world.leave(client)
+        for worker in workers:
+            worker.work_off()
+
+
 def test_at_random_all_workers_get_clients(worlds: Any) -> None:
     world = worlds("random")
     workers = [Worker(world, key) for key in "abc"]
