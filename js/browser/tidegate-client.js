@@ -386,7 +386,7 @@ class Link {
     this.#socket.onopen = () => this.#opened();
     this.#socket.onmessage = (event) => this.#received(event.data);
     this.#socket.onclose = (event) => this.#closed(event.code, event.reason);
-    this.#socket.onerror = () => {}; // it says nothing, and a close follows
+    this.#socket.onerror = () => this.#failed();
     this.#expect(`no connection to ${this.#url}`, settings.connectTimeout);
   }
 
@@ -413,6 +413,7 @@ class Link {
     this.#silence?.stop();
     this.#binding?.abort();
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.onerror = () => {}; // the class of `ws` throws what nobody listens to
     this.#socket.close(1000);
   }
 
@@ -529,6 +530,11 @@ class Link {
   #lost(why) {
     this.#owner.failed(new Error(`${this.#url}: ${why}`));
     if (!this.#isOver) this.#closed(LOST, why);
+  }
+
+  /** An error, which says nothing. A close follows, but not in Node's own class where an attempt has failed. */
+  #failed() {
+    if (!this.isOpen) this.#closed(LOST, "");
   }
 
   /**

@@ -63,7 +63,7 @@ export class Link {
     this.#socket.onopen = () => this.#opened();
     this.#socket.onmessage = (event) => this.#received(event.data);
     this.#socket.onclose = (event) => this.#closed(event.code, event.reason);
-    this.#socket.onerror = () => {}; // it says nothing, and a close follows
+    this.#socket.onerror = () => this.#failed();
     this.#expect(`no connection to ${this.#url}`, settings.connectTimeout);
   }
 
@@ -90,6 +90,7 @@ export class Link {
     this.#silence?.stop();
     this.#binding?.abort();
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.onerror = () => {}; // the class of `ws` throws what nobody listens to
     this.#socket.close(1000);
   }
 
@@ -206,6 +207,11 @@ export class Link {
   #lost(why) {
     this.#owner.failed(new Error(`${this.#url}: ${why}`));
     if (!this.#isOver) this.#closed(LOST, why);
+  }
+
+  /** An error, which says nothing. A close follows, but not in Node's own class where an attempt has failed. */
+  #failed() {
+    if (!this.isOpen) this.#closed(LOST, "");
   }
 
   /**

@@ -85,6 +85,15 @@ test("an attempt that nobody answers is given up in time", async () => {
   assert.equal(told.length, 2);
 });
 
+test("an attempt may fail with an error alone, as in Node", async () => {
+  const { told } = start({ minPause: 100 });
+  FakeWebSocket.last.onerror({});
+  assert.deepEqual(told, [["close", { code: 1006, reason: "", opened: false, pause: 100 }]]);
+  await clock.pass(100);
+  FakeWebSocket.last.open().onerror({});
+  assert.equal(told.length, 3); // its close follows
+});
+
 test("a function gives the URL anew for each attempt, and may fail", async () => {
   const urls = ["ws://gateway/?1", () => { throw new Error("no token"); }, "nonsense", "ws://gateway/?2"];
   const { told } = start({ minPause: 100 }, () => {
