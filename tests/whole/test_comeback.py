@@ -16,7 +16,7 @@ from tests.whole.support import Cluster, browsers, in_time, terminals
 FAR = """
 from tidegate.business import keeper, muster
 
-muster.SECONDS = SECONDS
+muster.SECONDS = {seconds}
 connect_link = keeper.connect_link
 
 async def connect_from_afar(link_class, host, port, *args):
@@ -25,7 +25,7 @@ async def connect_from_afar(link_class, host, port, *args):
 
 keeper.connect_link = connect_from_afar
 """
-"""Of the gateways, to some of which the way is longer."""
+"""The way to some of the gateways is longer, and the worker waits for all with greeting them, or for none."""
 
 CHAT = """
 @business.on_connect
@@ -52,7 +52,7 @@ async def say(client: Client | WebSocketClient, text: str) -> None:
 
 @pytest.mark.parametrize("seconds", [2, 0], ids=["links together", "links one by one"])
 def test_a_worker_that_is_back_reaches_the_clients_of_all_gateways(place: Place, seconds: int) -> None:
-    cluster = Cluster(place, FAR.replace("SECONDS = SECONDS", f"SECONDS = {seconds}") + CHAT, workers=1)
+    cluster = Cluster(place, FAR.format(seconds=seconds) + CHAT, workers=1)
 
     async def main() -> None:
         async with browsers(cluster, MEMBERS) as web, terminals(cluster, MEMBERS) as lines:
