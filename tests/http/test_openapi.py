@@ -87,7 +87,7 @@ def test_requests_made_from_the_document_are_answered_as_it_says(label: str, mod
     operation = OPERATIONS[label]
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def check(case: Any) -> None:
         case.call_and_validate(base_url=f"http://127.0.0.1:{port}", checks=CHECKS, headers=HEADERS)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +47,21 @@ def test_a_method_is_called_with_named_arguments_and_answers_json(run: Runner) -
                 ("get_client_id_by_uid", {"uid": "kim"}),
                 ("get_session", {"client_id": CLIENT}),
             ]
+
+    run(main())
+
+
+def test_the_docs_requests_are_answered_as_they_say(run: Runner) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
+    shown = re.findall(r"curl http://[^/]+(\S+) --json '(.+)'\n    (.+)", text)
+    (get,) = re.findall(r"curl 'http://[^/]+(\S+)' -g", text)
+
+    async def main() -> None:
+        async with door(Recorder(get_client_count_by_group=17)) as port:
+            assert (await ask(port, get)).text == "ok"
+            assert len(shown) == 2
+            for target, body, answer in shown:
+                assert (await ask(port, target, "POST", body.encode())).text == answer
 
     run(main())
 
