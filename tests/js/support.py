@@ -117,7 +117,9 @@ class Site:
         return path.read_text().splitlines() if path.exists() else []
 
     def forget(self) -> None:
-        """Begin a test."""
+        """Begin a test, also where the one before ended with the app stopped."""
+        if self._app.process.poll() is not None:
+            self.start()
         for name in ("taken", "pongs"):
             (self._place.folder / name).unlink(missing_ok=True)
 
