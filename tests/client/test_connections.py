@@ -184,7 +184,7 @@ def test_a_message_of_ten_megabytes_passes_and_a_longer_one_is_refused(make: Mak
 
 
 def test_a_list_over_the_limit_is_asked_in_parts(make: Make) -> None:
-    uids = [f"{number:05}" + "x" * 100_000 for number in range(250)]
+    uids = [f"{number:05}" + "x" * 50_000 for number in range(500)]
     with (
         ScriptedGateway(lambda packet: framed({uid: [1] for uid in asked(packet)})) as gateway,
         ScriptedRegister(gateway.address) as register,

@@ -110,6 +110,7 @@ def test_bytecode_is_cached_only_for_files_that_were_not_changed_just_now(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
     path = folder / "code.py"
     path.write_text("x = 1")
     loader = SourceLoader("code", str(path))
