@@ -58,6 +58,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def serving(**options: Any) -> AsyncIterator[Server]:
     app = push_server(**{"listen": "websocket://127.0.0.1:0", "inner": "text://127.0.0.1:0", **options})
     worker = app.members[0]
+    assert isinstance(worker, Worker)
     await worker.listen()
     inner = next(door for door in context.current().running if door.name == "inner")
     assert worker.address is not None

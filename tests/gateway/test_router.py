@@ -26,7 +26,7 @@ def test_a_new_client_goes_to_the_worker_with_the_fewest(worlds: Any) -> None:
 def test_of_equals_any_may_get_a_new_client(worlds: Any) -> None:
     world = worlds()
     workers = [Worker(world, key) for key in "abc"]
-    first = set()
+    first: set[Any] = set()
     while len(first) < len(workers):  # each is one gateway's first client
         client = world.connect()
         first.add(client.peer)

@@ -77,11 +77,16 @@ class Cluster:
 
     def counters(self, name: str) -> dict[str, int]:
         """What the processes of a member have counted besides what all count."""
+
+        def rows() -> list[dict[str, Any]]:
+            """Theirs, once all have answered: one that is busy does not at once."""
+            found = [row for row in self.place.processes() if row["role"].startswith(f"{name}#")]
+            return found if all(row.get("extra") for row in found) else []
+
         total: dict[str, int] = {}
-        for row in self.place.processes():
-            if row["role"].startswith(f"{name}#"):
-                for key, value in (row.get("extra") or {}).items():
-                    total[key] = total.get(key, 0) + value
+        for row in until(rows):
+            for key, value in row["extra"].items():
+                total[key] = total.get(key, 0) + value
         return total
 
 
