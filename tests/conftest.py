@@ -20,11 +20,6 @@ def run_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """More runners than processors: half of what the tests do is waiting for other processes."""
-    return (os.cpu_count() or 1) * 3 // 2
-
-
 def allowed_skips() -> tuple[str, ...]:
     lines = (line.split("#")[0].strip() for line in ALLOWED.read_text().splitlines())
     return tuple(line for line in lines if line)
