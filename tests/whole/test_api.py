@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.net.support import Client, WebSocketClient
 from tests.process.support import Place
-from tests.whole.support import ROOM, Cluster, browsers, in_time, terminals
+from tests.whole.support import ROOM, Cluster, in_time
 from tidegate import AsyncGatewayClient, GatewayClient
 
 CALLER = """
@@ -76,15 +78,21 @@ async def hello(client: Client | WebSocketClient) -> str:
     return line.split()[1]
 
 
-async def two_of_each_process(clients: list[Any]) -> dict[str, Any]:
-    """Some of the clients by their id; the others leave."""
+async def two_of_each_process(cluster: Cluster, name: str, connect: Any) -> dict[str, Any]:
+    """Clients by their id, two at each process of a gateway: the others of it stand still while they come."""
     chosen: dict[str, Any] = {}
-    for client in clients:
-        id = await hello(client)
-        if sum(other[:12] == id[:12] for other in chosen) < 2:
-            chosen[id] = client
-        else:
-            client.sock.close()
+    pids = await asyncio.to_thread(cluster.pids, name)
+    port = await asyncio.to_thread(cluster.port, name)
+    for pid in pids:
+        others = [other for other in pids if other != pid]
+        for other in others:
+            os.kill(other, signal.SIGSTOP)
+        try:
+            for client in [await connect(port), await connect(port)]:
+                chosen[await hello(client)] = client
+        finally:
+            for other in others:
+                os.kill(other, signal.SIGCONT)
     return chosen
 
 
@@ -97,18 +105,18 @@ def test_every_method_gives_the_same_from_everywhere(place: Place) -> None:
     cluster = Cluster(place, ROOM + CALLER)
 
     async def main() -> None:
-        async with browsers(cluster, 40) as web, terminals(cluster, 40) as lines:
-            chosen = {**await two_of_each_process(web), **await two_of_each_process(lines)}
-            assert len({id[:12] for id in chosen}) == 4
-            (caller_id, browser), *others = chosen.items()
-            ids, clients = [id for id, _ in others], [client for _, client in others]
-            callers = Callers(cluster, browser)
-            try:
-                while await callers.sync("get_all_client_count") != len(chosen):  # the rest have left
-                    await asyncio.sleep(0.01)
-                await _exercise(callers, clients, ids, caller_id)
-            finally:
-                await callers.close()
+        chosen = await two_of_each_process(cluster, "web", WebSocketClient.open)
+        chosen |= await two_of_each_process(cluster, "lines", Client.connect)
+        assert len({id[:12] for id in chosen}) == 4
+        (caller_id, browser), *others = chosen.items()
+        ids, clients = [id for id, _ in others], [client for _, client in others]
+        callers = Callers(cluster, browser)
+        try:
+            await _exercise(callers, clients, ids, caller_id)
+        finally:
+            await callers.close()
+            for client in chosen.values():
+                client.sock.close()
 
     in_time(main())
 
