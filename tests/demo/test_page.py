@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import re
-import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browsers import launched, needs_chromium, watched
 from tests.demo.support import Demo
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 MARKUP = "<img src=x onerror=alert(1)>"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def window(demo: Demo, room: str, browser: Browser) -> Iterator[Callable[..., Page]]:
     """What opens the page in a window of its own, and enters the room."""
     pages: list[Page] = []
-    problems: list[str] = []
+    problems: list[list[str]] = []
 
     def open_window(name: str = "", width: int = 1000, year: int | None = None) -> Page:
         page = browser.new_page(viewport={"width": width, "height": 700})
         pages.append(page)
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: problems.append(dialog.message))
-        page.on("console", lambda message: problems.append(message.text) if "Policy" in message.text else None)
+        problems.append(watched(page))
         if year:
             page.clock.set_fixed_time(datetime(year, 1, 1, tzinfo=UTC))
         page.goto(demo.url)
@@ -54,7 +46,7 @@ def window(demo: Demo, room: str, browser: Browser) -> Iterator[Callable[..., Pa
     yield open_window
     for page in pages:
         page.close()
-    assert not problems
+    assert not any(problems)
 
 
 def say(page: Page, text: str) -> None:

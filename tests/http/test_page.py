@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 
-import pytest
 from playwright.async_api import Browser, async_playwright
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import Route
 
+from tests.browsers import CHROMIUM, QUIET, needs_chromium
 from tests.http.support import Recorder, ask, door
 from tests.net.support import serving
 from tidegate import Worker
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync",
-         "--host-resolver-rules=MAP rebound.example 127.0.0.1"]  # fmt: skip
+FLAGS = [*QUIET, "--host-resolver-rules=MAP rebound.example 127.0.0.1"]
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium")
+pytestmark = needs_chromium
 
 GET = "/?method=sendToAll&args[]=hello"
 ATTACKS = """
@@ -102,7 +98,7 @@ async def attack(browser: Browser) -> None:
 def test_no_page_gets_through_and_a_person_and_a_program_do() -> None:
     async def main() -> None:
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             try:
                 async with asyncio.timeout(50):
                     await attack(browser)
