@@ -15,6 +15,8 @@ __all__ = ["EXAMPLES", "ROOT", "Example"]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+REGISTER, INNER = 1236, 2900
+"""Ports that examples need not write: the defaults."""
 TEXTS = {".py", ".html", ".js", ".toml", ".md", ".css"}
 
 
@@ -24,7 +26,8 @@ class Example:
     Args:
         place: whose folder gets the copy, as ``examples/NAME`` beside the repository's ``js``.
         name: of its folder.
-        ports: each port that its files name, and how many in a row from there are used.
+        ports: each port that its files name, and how many in a row from there are used. Register's 1236 and the
+            inner ports from 2900 hold also where the files leave them to the defaults.
     """
 
     def __init__(self, place: Place, name: str, ports: dict[int, int]) -> None:
@@ -33,6 +36,10 @@ class Example:
         shutil.copytree(EXAMPLES / name, self.folder, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3"))
         (root / "js").symlink_to(ROOT / "js")
         self.ports = {port: free_ports(count) for port, count in ports.items()}
+        if REGISTER in ports:
+            place.environment["TIDEGATE_CLUSTER"] = f"127.0.0.1:{self.ports[REGISTER]}"
+        if INNER in ports:
+            place.environment["TIDEGATE_START_PORT"] = str(self.ports[INNER])
         for path in self.folder.rglob("*"):
             if path.suffix in TEXTS:
                 path.write_text(self.moved(path.read_text()))
