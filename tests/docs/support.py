@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import re
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tidegate.net import loops
 
-__all__ = ["DOCS", "ROOT", "blocks", "files", "load", "run"]
+__all__ = ["DOCS", "ROOT", "blocks", "files", "importable", "load", "run"]
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -43,6 +46,30 @@ def load(path: Path, name: str, namespace: dict[str, Any] | None = None) -> dict
     names["__name__"] = Path(name).stem
     exec(compile(files(path)[name], f"{path.name}: {name}", "exec"), names)
     return names
+
+
+@contextlib.contextmanager
+def importable(path: Path, folder: Path, ports: dict[str, str] | None = None) -> Iterator[Callable[[str], Any]]:
+    """Write a page's files, so that they can import each other; gives what imports one of them.
+
+    Args:
+        path: of the page.
+        folder: for the files.
+        ports: and other text that is replaced in them.
+    """
+    code = files(path)
+    for name, text in code.items():
+        for old, new in (ports or {}).items():
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield importlib.import_module
+    finally:
+        sys.path.remove(str(folder))
+        for name in code:
+            sys.modules.pop(Path(name).stem, None)
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
