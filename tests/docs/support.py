@@ -28,7 +28,7 @@ def files(path: Path, language: str = "py") -> dict[str, str]:
     """The blocks that are whole files, whose first line is a comment with the name: ``{name: code}``."""
     found = {}
     for code in blocks(path, language):
-        if named := re.match(r"(?:#|//|<!--) ([\w-]+\.\w+)", code):
+        if named := re.match(r"(?:#|//|<!--|<\?php //) ([\w-]+\.\w+)", code):
             assert named[1] not in found, f"{path.name} has two {named[1]}"
             found[named[1]] = code
     return found
@@ -62,6 +62,7 @@ def importable(path: Path, folder: Path, ports: dict[str, str] | None = None) ->
         for old, new in (ports or {}).items():
             text = text.replace(old, new)
         (folder / name).write_text(text)
+        sys.modules.pop(Path(name).stem, None)
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
