@@ -216,6 +216,22 @@ def test_settled_means_that_all_was_handled(run: Runner) -> None:
     run(main())
 
 
+def test_a_worker_that_the_test_stops_hands_its_clients_over(run: Runner) -> None:
+    async def main() -> None:
+        rooms = [make_room(name="a"), make_room(name="b")]
+        async with cluster(*rooms) as c:
+            clients = [await c.connect() for _ in range(4)]
+            for client in clients:
+                assert await client.receive() == f"you are {client.client_id}"
+            await rooms[0].stop(reload=True)
+            await clients[0].send("hello")
+            await c.settle()
+            assert [await client.receive() for client in clients[1:]] == ["hello"] * 3
+        assert sorted(rooms[1].left) == sorted(client.client_id for client in clients)
+
+    run(main())
+
+
 def test_settling_has_an_end_where_a_handler_has_none(run: Runner) -> None:
     async def main() -> None:
         stuck, free = BusinessWorker(), asyncio.Event()

@@ -109,7 +109,8 @@ class Cluster:
                 await asyncio.gather(*(client.ping() for _, client in self._clients))
                 while not self._is_idle():  # noqa: ASYNC110 - for conditions that nothing announces
                     await asyncio.sleep(POLL_SECONDS)
-                await asyncio.gather(*(worker.flush() for worker in self._workers))
+                running = [worker for worker in self._workers if worker._running is not None]  # a test may stop one
+                await asyncio.gather(*(worker.flush() for worker in running))
         except TimeoutError:
             raise NoMessageError(f"the cluster did not settle in {seconds} s: a handler has not ended") from None
 
