@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from tidegate.errors import ConfigurationError
 from tidegate.net.address import parse_address
 from tidegate.net.asgi import ASGIServer
+from tidegate.net.audience import publish
 from tidegate.net.datagrams import Datagrams
 from tidegate.net.endpoint import Endpoint
-from tidegate.net.fanout import fan_out
 from tidegate.net.outbox import Sendable
 from tidegate.net.tls import TLS, make_context
 from tidegate.process.callback import Callback
@@ -123,10 +123,8 @@ class Worker(Server[WorkerSettings]):
 
     def broadcast(self, data: Sendable, exclude: Collection[int] = ()) -> int:
         """Send to all open connections of this process but those with the ids to exclude; gives how many took it."""
-        members = self.connections
-        if not exclude:
-            return fan_out(members.values(), data)
-        return fan_out((member for id, member in members.items() if id not in exclude), data)
+        endpoint = self._endpoint
+        return 0 if endpoint is None else publish(endpoint, endpoint.connections, data, exclude)
 
     def set_callback(self, name: str, fn: Callable[..., Any] | None) -> None:
         """Set a callback by its name."""

@@ -6,7 +6,9 @@ import pytest
 
 from tests.gateway.clients import clients
 from tests.net.support import LOOPS, Runner
+from tidegate.net import audience
 from tidegate.wire import commands, php
+from tidegate.wire.packet import pack
 
 
 @pytest.fixture
@@ -109,5 +111,38 @@ def test_kick_sends_a_last_message_and_closes(
             if last is not None:
                 assert await those.sockets[0].read_frame() == last
             assert await those.sockets[0].read_close() == (1000, "")
+
+    run(main())
+
+
+def test_a_crowd_that_changes_while_it_is_sent_to_gets_what_is_meant_for_it(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audience, "CROWD", 3)
+
+    async def main() -> None:
+        async with clients(5) as those:
+            ids, group = those.ids, b'{"group":["g"]}'
+            packets = [
+                *(pack(commands.JOIN_GROUP, number, b"g") for number in ids[:4]),
+                pack(commands.SEND_TO_GROUP, 0, group, b"1"),
+                pack(commands.JOIN_GROUP, ids[4], b"g"),
+                pack(commands.SEND_TO_GROUP, 0, group, b"2"),
+                pack(commands.LEAVE_GROUP, ids[0], b"g"),
+                pack(commands.SEND_TO_ONE, ids[1], b"", b"alone"),
+                pack(commands.SEND_TO_GROUP, 0, b'{"group":["g"],"exclude":{"%d":1}}' % ids[2], b"3"),
+                pack(commands.SEND_TO_ALL, body=b"4"),
+                pack(commands.UNGROUP, 0, b"g"),
+                pack(commands.SEND_TO_GROUP, 0, group, b"5"),
+                pack(commands.SEND_TO_ALL, body=b"6"),
+            ]
+            await those.push.send(b"".join(packets))  # in one turn
+            await those.got(
+                ["1", "2", "4", "6"],
+                ["1", "2", "alone", "3", "4", "6"],
+                ["1", "2", "4", "6"],
+                ["1", "2", "3", "4", "6"],
+                ["2", "3", "4", "6"],
+            )
 
     run(main())

@@ -106,7 +106,7 @@ class GatewayLink(Link):
         if self._blocked or self._size > self._limit or self.closing or self.is_closed:
             return False
         if not self._queue:
-            self._reactor.flush_later(self)
+            self._reactor.flush_first(self)
         self._queue.append(data)
         self._size += len(data)
         return True
@@ -117,7 +117,7 @@ class GatewayLink(Link):
         """Events were started or finished, or a session saved: tell at the end of this turn."""
         if not self._is_due and self.is_tidegate and not self.is_closed:
             self._is_due = True
-            self._reactor.flush_later(self)
+            self._reactor.flush_first(self)
 
     def flush(self) -> None:
         if not self._blocked:

@@ -9,7 +9,8 @@ from tidegate.gateway import php_json
 from tidegate.gateway.connection import GatewayConnection
 from tidegate.gateway.parameters import CommandError, check_name, keys, names, read_json, read_object, values
 from tidegate.gateway.selection import select
-from tidegate.gateway.tables import Tables
+from tidegate.gateway.tables import Group, Tables
+from tidegate.net.audience import Holder, publish
 from tidegate.net.fanout import fan_out, fan_out_frame
 from tidegate.wire import commands, php, session
 from tidegate.wire.commands import BINARY, RAW, SCALAR
@@ -29,15 +30,17 @@ class Commander:
 
     Args:
         tables: of these clients.
+        everybody: keeps the audience that all of them are.
         max_session: bytes; a session stands in each of its client's events, beside what these carry.
 
     Attributes:
         handlers: what `carry_out` calls, by command.
     """
 
-    def __init__(self, tables: Tables[GatewayConnection], max_session: int) -> None:
+    def __init__(self, tables: Tables[GatewayConnection], everybody: Holder, max_session: int) -> None:
         self._tables = tables
         self._clients = tables.clients  # for messages, which those that are being closed do not take
+        self._everybody = everybody
         self._find = tables.find
         self._max_session = max_session
         self.handlers: dict[int, Handler] = {
@@ -99,13 +102,13 @@ class Commander:
 
     def _send_to_all(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
         clients = self._clients
-        members: Iterable[GatewayConnection] = clients.values()
         what = read_object(ext) if ext else {}
-        if (listed := what.get("connections")) is not None:
-            members = [clients[id] for id in dict.fromkeys(values(listed)) if id in clients]
-        if excluded := keys(what.get("exclude")):
-            members = [client for client in members if client.id not in excluded]
-        self._send(members, flags, body)
+        excluded = keys(what.get("exclude"))
+        if (listed := what.get("connections")) is None:
+            self._publish(self._everybody, clients, flags, body, excluded)
+            return
+        meant = [clients[id] for id in dict.fromkeys(values(listed)) if id in clients and id not in excluded]
+        self._send(meant, flags, body)
 
     def _send_to_uid(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
         self._send(self._tables.of_uids(names(read_json(ext))), flags, body)
@@ -116,10 +119,17 @@ class Commander:
     def _send_to_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
         what = read_object(ext)
         group: Any = self._tables.of_groups(names(what.get("group")))
-        if excluded := keys(what.get("exclude")):
-            self._send((client for id, client in group.items() if id not in excluded), flags, body)
+        excluded = keys(what.get("exclude"))
+        if isinstance(group, Group):
+            self._publish(group, group, flags, body, excluded)
         else:
-            self._send(group.values(), flags, body)
+            self._send([client for id, client in group.items() if id not in excluded], flags, body)
+
+    def _publish(self, holder: Holder, members: Any, flags: int, body: bytes, excluded: set[int]) -> None:
+        if flags & RAW:
+            publish(holder, members, body, excluded, raw=True)
+        else:
+            publish(holder, members, _message(flags, body), excluded)
 
     def _send(self, members: Iterable[GatewayConnection], flags: int, body: bytes) -> int:
         if flags & RAW:

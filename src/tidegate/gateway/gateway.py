@@ -205,6 +205,7 @@ class Gateway(Server[GatewaySettings]):
             self.name,
             self.router,
             self._tables,
+            self._endpoint,
             secret_key=settings.secret_key,
             max_packet_size=settings.max_packet_size,
             send_limit=settings.send_to_worker_limit,

@@ -20,6 +20,7 @@ from tidegate.gateway.parameters import CommandError
 from tidegate.gateway.peer import Peer
 from tidegate.gateway.router import Router
 from tidegate.gateway.tables import Tables
+from tidegate.net.audience import Holder
 from tidegate.net.link import Link
 from tidegate.net.listener import Listener
 from tidegate.net.reactor import Reactor
@@ -87,6 +88,7 @@ class InnerPort:
 
     Args:
         name: for logs.
+        everybody: keeps the audience that all clients are.
         secret_key: that every connection must show; an empty one too.
         max_packet_size: bytes.
         send_limit: bytes that may wait for a worker before its clients are read from no more, and of answers for
@@ -103,6 +105,7 @@ class InnerPort:
         name: str,
         router: Router,
         tables: Tables[GatewayConnection],
+        everybody: Holder,
         *,
         secret_key: str,
         max_packet_size: int,
@@ -117,7 +120,7 @@ class InnerPort:
         self.refused = 0
         self._router = router
         self._tables = tables
-        self._commander = Commander(tables, max_packet_size // 2)
+        self._commander = Commander(tables, everybody, max_packet_size // 2)
         self._secret = secret_key.encode()
         self._max_packet_size = max_packet_size
         self._send_limit = send_limit

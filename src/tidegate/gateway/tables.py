@@ -8,7 +8,10 @@ client. A client knows its own names, so that nothing is ever searched.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+
+if TYPE_CHECKING:
+    from tidegate.net.audience import Audience
 
 __all__ = ["Group", "Tables", "TableClient"]
 
@@ -33,13 +36,19 @@ C = TypeVar("C", bound=TableClient)
 
 
 class Group(dict[int, TableClient]):
-    """Clients by connection id, in the order of joining."""
+    """Clients by connection id, in the order of joining.
 
-    __slots__ = ("name",)
+    Attributes:
+        name: the one object of it that all members share.
+        audience: while messages to all of them are on their way.
+    """
+
+    __slots__ = ("audience", "name")
 
     def __init__(self, name: bytes) -> None:
         super().__init__()
-        self.name = name  # the one object of it that all members share
+        self.name = name
+        self.audience: Audience | None = None
 
 
 class Tables(Generic[C]):
@@ -125,6 +134,8 @@ class Tables(Generic[C]):
             group = self.groups[name] = Group(name)
         group[client.id] = client
         groups[group.name] = group
+        if group.audience is not None:
+            group.audience.add(cast("Any", client))
 
     def leave(self, client: C, name: bytes) -> None:
         """Take a client out of a group."""
@@ -132,13 +143,19 @@ class Tables(Generic[C]):
         if group is None:
             return
         del group[client.id]
+        if group.audience is not None:
+            group.audience.discard(cast("Any", client))
         if not group:
             del self.groups[name]
 
     def ungroup(self, name: bytes) -> None:
         """End a group: all leave it."""
         group = self.groups.pop(name, None)
-        for client in group.values() if group else ():
+        if group is None:
+            return
+        if group.audience is not None:
+            group.audience.dissolve()
+        for client in group.values():
             assert client.groups is not None
             del client.groups[name]
 

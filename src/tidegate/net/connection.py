@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from tidegate.net.batch import Batch
 from tidegate.net.mailbox import Mailbox
 from tidegate.net.outbox import CLOSED, CLOSING, OPEN, OPENING, Outbox, Sendable
 from tidegate.net.sockets import plain_ip
@@ -166,6 +167,8 @@ class Connection(Outbox):
         endpoint.connections[self.id] = self
         self._state = OPEN
         self._frames = endpoint.cache(self._codec)
+        if endpoint.audience is not None:
+            endpoint.audience.add(self)
         if self._codec.output:
             self._flush_codec()
         if handshake is not None:
@@ -296,6 +299,8 @@ class Connection(Outbox):
             self._send_control(last)
             if self._state == CLOSED:
                 return
+        elif type(self._queue) is Batch:
+            self.take_copy()
         self._state = CLOSING
         self._after = after
         self._room = -1
@@ -375,6 +380,8 @@ class Connection(Outbox):
         if endpoint.connections.pop(self.id, None) is None:
             endpoint.stats.handshake_failures += 1
             return
+        if endpoint.audience is not None:
+            endpoint.audience.discard(self)
         if exc is not None and not isinstance(exc, ConnectionError):
             self._dispatch(endpoint.callbacks.on_error, exc)
         self._dispatch(endpoint.callbacks.on_close)

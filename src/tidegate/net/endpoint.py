@@ -18,6 +18,7 @@ from tidegate.net.throttle import Throttle
 from tidegate.protocols import Codec
 
 if TYPE_CHECKING:
+    from tidegate.net.audience import Audience
     from tidegate.net.datagrams import Peer
 
 __all__ = ["Callbacks", "Endpoint", "Limits"]
@@ -93,6 +94,7 @@ class Endpoint:
         self.closing: dict[Connection, int] = {}  # with the tick at which waiting for the peer ends
         self.lingering: dict[Connection, int] = {}  # the same for those that were sent all there is
         self.tasks: set[asyncio.Future[Any]] = set()  # async callbacks under way
+        self.audience: Audience | None = None  # while a message to all of them is on its way
         self.no_frames = FrameCache()  # stays empty
         self._caches: dict[int, FrameCache] = {}
         self.reactor.sweepers.append(self._sweep)

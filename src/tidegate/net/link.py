@@ -122,7 +122,7 @@ class Link(asyncio.BufferedProtocol):
         if self.is_closed or self.closing:
             return
         if not self._queue and not self._blocked:
-            self._reactor.flush_later(self)
+            self._reactor.flush_first(self)
         self._queue.append(data)
         self._size += len(data)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import SlowConsumerError
+from tidegate.net.batch import Batch
 from tidegate.protocols import Message
 
 if TYPE_CHECKING:
@@ -117,6 +118,14 @@ class Outbox(asyncio.BufferedProtocol):
         if self._state != OPEN:
             self.endpoint.stats.send_failures += 1
             return False
+        if type(self._queue) is Batch:
+            self.take_copy()
+            self.endpoint.reactor.flush_later(self)  # with what is meant for it alone it does not wait for the others
+            room = self._room - len(frame)
+            if room >= 0:
+                self._room = room
+                self._queue.append(frame)
+                return True
         if self._queue is not None and not self._blocked:
             self.flush()  # what the system takes at once is no sign of a slow client
             if self._state != OPEN:  # nor is a client that turns out to be gone
@@ -132,6 +141,14 @@ class Outbox(asyncio.BufferedProtocol):
                     self.endpoint.reactor.flush_later(self)
                 return True
         return self._overflow()
+
+    def take_copy(self) -> None:
+        """Have an outbox of its own again, with what it shared until now."""
+        batch = self._queue
+        assert type(batch) is Batch
+        self._queue = list(batch)
+        self._room = self.endpoint.limits.send_buffer_limit - batch.size
+        batch.left_by(self)
 
     def _overflow(self) -> bool:
         endpoint = self.endpoint
@@ -150,6 +167,8 @@ class Outbox(asyncio.BufferedProtocol):
     def _send_control(self, frame: bytes) -> None:
         """Queue bytes that are no message; too many of them for a client that does not read end the connection."""
         self.endpoint.stats.controls_out += 1
+        if type(self._queue) is Batch:
+            self.take_copy()
         if self._queue is not None:
             self._queue.append(frame)
             self._room -= len(frame)
@@ -179,7 +198,10 @@ class Outbox(asyncio.BufferedProtocol):
         self._queue = None
         self._room = -1
         endpoint.stats.frames_out += len(queue)
-        if len(queue) == 1:
+        if type(queue) is Batch:
+            self._write(queue.joined())
+            queue.left_by(self)
+        elif len(queue) == 1:
             self._write(queue[0])
         elif size <= JOIN_LIMIT:
             self._write(endpoint.reactor.join(queue))
@@ -229,6 +251,8 @@ class Outbox(asyncio.BufferedProtocol):
             self._flushed()
 
     def _drop_queue(self) -> None:
+        if type(self._queue) is Batch:
+            self.take_copy()
         self.endpoint.stats.send_failures += self._blocked + len(self._queue or ())
         self._blocked = 0
         self._queue = None

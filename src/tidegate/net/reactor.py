@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from tidegate.protocols import Message
@@ -15,6 +16,8 @@ __all__ = ["FrameCache", "Reactor"]
 logger = logging.getLogger("tidegate")
 
 READ_BUFFER_SIZE = 256 * 1024
+SLICE = 256
+"""Outboxes of a crowd that are written in one turn: a few milliseconds, in which nobody else is served."""
 TICK_SECONDS = 1.0
 
 
@@ -69,7 +72,9 @@ class Reactor:
         self.ids = itertools.count(1)
         self.sweepers: list[Callable[[], None]] = []
         self._loop = loop
+        self._links: list[Writer] = []
         self._dirty: list[Writer] = []
+        self._crowd: deque[Writer] = deque()  # of whom some are written in each turn
         self._caches: list[FrameCache] = []
         self._scheduled = False
         self._last_queue: list[bytes] = []
@@ -95,8 +100,22 @@ class Reactor:
             self._running.pop(self._loop, None)
 
     def flush_later(self, connection: Writer) -> None:
-        """Have a connection's outbox written at the end of this turn."""
+        """Have a connection's outbox written at the end of this turn, or where many are, of one soon after."""
         self._dirty.append(connection)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def flush_first(self, link: Writer) -> None:
+        """Have a link written at the end of this turn, however many connections are to be."""
+        self._links.append(link)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def flush_in_slices(self, connections: Iterable[Writer]) -> None:
+        """Have the outboxes of a crowd written, some in each turn, behind those of whom there are few."""
+        self._crowd.extend(connections)
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._flush)
@@ -116,8 +135,19 @@ class Reactor:
         return self._last_joined
 
     def _flush(self) -> None:
-        self._scheduled = False
         dirty, self._dirty = self._dirty, []
+        crowd = self._crowd
+        if len(dirty) > SLICE:
+            crowd.extend(dirty[SLICE:])
+            del dirty[SLICE:]
+        if crowd:
+            dirty += [crowd.popleft() for _ in range(min(SLICE, len(crowd)))]
+        if self._links:
+            dirty = self._links + dirty
+            self._links = []
+        self._scheduled = bool(crowd)
+        if crowd:
+            self._loop.call_soon(self._flush)
         for connection in dirty:
             try:
                 connection.flush()

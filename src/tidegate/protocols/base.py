@@ -11,7 +11,7 @@ after each `feed`:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -85,7 +85,7 @@ class Codec:
 class UserCodec(Protocol):
     """What a class of the user's own must have to be a protocol."""
 
-    def feed(self, data: bytes) -> list[Any]: ...
+    def feed(self, data: bytes) -> Iterable[Any]: ...
 
     def encode(self, message: Any) -> bytes: ...
 
@@ -110,15 +110,18 @@ class CustomCodec(Codec):
     def feed(self, data: memoryview) -> list[Message]:
         if self.ending is not None:
             return []
+        messages: list[Message] = []
         try:
-            messages: list[Message] = list(self._codec.feed(bytes(data)))
+            # A generator's messages are kept also where it fails behind them: how the bytes were split must not matter.
+            for message in self._codec.feed(bytes(data)):
+                messages.append(message)
         except ProtocolError as error:
             self.ending = ended_by(error)
-            return []
+            return messages
         except Exception as error:
             self.ending = ended_by(problem := ProtocolError(f"{type(error).__name__}: {error}"))
             problem.__cause__ = error  # more likely a bug of the codec's, which a traceback helps to find
-            return []
+            return messages
         if messages:
             self._swallowed = 0
         else:
