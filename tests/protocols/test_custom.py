@@ -62,6 +62,21 @@ class Lazy(Short):
         yield from data.split()
 
 
+class Strict(Short):
+    """Fails at a length of 255, once it has given what came before."""
+
+    def feed(self, data: bytes) -> Any:
+        self.buffer += data
+        while self.buffer:
+            if self.buffer[0] == 255:
+                raise ProtocolError("255 is no length")
+            if len(self.buffer) <= self.buffer[0]:
+                return
+            stop = 1 + self.buffer[0]
+            message, self.buffer = self.buffer[1:stop], self.buffer[stop:]
+            yield message
+
+
 def test_a_users_codec_is_fed_bytes_and_its_messages_are_given(size: int | None) -> None:
     codec = CustomCodec(Short())
     assert drive(codec, b"\x03one\x00\x05three\x09unfin", size) == [b"one", b"", b"three"]
@@ -71,6 +86,15 @@ def test_a_users_codec_is_fed_bytes_and_its_messages_are_given(size: int | None)
 
 def test_what_a_users_codec_yields_is_a_list_of_messages() -> None:
     assert feed(CustomCodec(Lazy()), b"one two") == [b"one", b"two"]
+
+
+@examples
+@given(cuts)
+def test_what_is_yielded_before_a_mistake_is_given_in_any_reads(reads: list[int]) -> None:
+    codec = CustomCodec(Strict())
+    assert drive(codec, b"\x03one\x00\x05three\xffrest", cuts=reads) == [b"one", b"", b"three"]
+    assert codec.ending is not None
+    assert codec.ending.reason == "255 is no length"
 
 
 def test_a_users_encoding_is_not_shared_between_connections() -> None:
