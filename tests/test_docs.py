@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,14 @@ from typing import Any
 import pytest
 
 from tests.clients import Backend, Browser
+from tests.docs.support import ROOT, blocks, run
 from tests.ports import free_port, free_ports
 from tidegate import cli
 from tidegate.client.api import PushAPI
-from tidegate.net import loops
 from tidegate.process.settings import BusinessSettings, GatewaySettings, RegisterSettings, WorkerSettings
 from tidegate.wire import commands
 
-ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.M | re.S)
 
 
 @contextmanager
@@ -45,14 +40,6 @@ def running(command: list[str], folder: Path, run_folder: Path) -> Iterator[None
         yield
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def limited() -> None:
-        async with asyncio.timeout(30):
-            await test()
-
-    loops.run(limited())
 
 
 def test_the_readmes_program_is_a_chat_that_a_shell_pushes_to(
