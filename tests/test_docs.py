@@ -20,10 +20,11 @@ import pytest
 
 from tests.clients import Backend, Browser
 from tests.docs.support import ROOT, blocks, run
-from tests.ports import free_port, free_ports
+from tests.ports import free_port
 from tidegate import cli
 from tidegate.client.api import PushAPI
 from tidegate.process.settings import BusinessSettings, GatewaySettings, RegisterSettings, WorkerSettings
+from tidegate.testing import cluster
 from tidegate.wire import commands
 
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -123,16 +124,14 @@ def headings(path: Path) -> list[str]:
 
 
 def test_the_clusters_app_is_a_chat_and_the_code_about_pushing_pushes_through_it(
-    tmp_path: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    port, register = free_port(), free_port()
-    monkeypatch.setenv("TIDEGATE_CLUSTER", f"127.0.0.1:{register}")
-    monkeypatch.setenv("TIDEGATE_START_PORT", str(free_ports(2)))
-    app, *_ = blocks(ROOT / "docs" / "cluster.md", "python")
-    (tmp_path / "app.py").write_text(app.replace("1236", str(register)).replace("7272", str(port)))
-    push = [code.replace("1236", str(register)) for code in blocks(ROOT / "docs" / "push.md", "python")]
+    chat, *_ = blocks(ROOT / "docs" / "cluster.md", "python")
+    app: dict[str, Any] = {"__name__": "docs"}
+    exec(compile(chat, "cluster.md", "exec"), app)
 
-    def run_them(client_id: str) -> None:
+    def run_them(address: str, client_id: str) -> None:
+        push = [code.replace("127.0.0.1:1236", address) for code in blocks(ROOT / "docs" / "push.md", "python")]
         names: dict[str, Any] = {"__name__": "docs"}
         exec(compile(push[0].partition("\n\ngateway.send")[0], "push.md", "exec"), names)
         names["gateway"].bind_uid(client_id, 42)
@@ -142,44 +141,36 @@ def test_the_clusters_app_is_a_chat_and_the_code_about_pushing_pushes_through_it
         names["gateway"].close()
 
     async def test() -> None:
-        guests = [await Browser.connect(port) for _ in range(2)]
-        ids = [(await guest.receive() or "").removeprefix("you are ") for guest in guests]
-        guests[0].send("hello")
-        assert await guests[1].receive() == f"{ids[0]}: hello"
-        await asyncio.to_thread(run_them, ids[0])
-        messages = iter(guests[0].receive, None)
-        said = ['{"type": "mail", "unread": 3}', "hello", "we close in five minutes", "possible"]
-        assert [await next(messages) for _ in said] == said
-        for guest in guests:
-            await guest.close()
+        async with cluster(app["app"]) as c:
+            monkeypatch.setenv("TIDEGATE_CLUSTER", c.address)
+            guests = [await c.connect() for _ in range(2)]
+            ids = [str(await guest.receive()).removeprefix("you are ") for guest in guests]
+            await guests[0].send("hello")
+            assert await guests[1].receive() == f"{ids[0]}: hello"
+            await asyncio.to_thread(run_them, c.address, ids[0])
+            said = ['{"type": "mail", "unread": 3}', "hello", "we close in five minutes", "possible"]
+            assert [await guests[0].receive() for _ in said] == said
 
-    with running([sys.executable, "-m", "tidegate", "start", "app.py"], tmp_path, run_folder):
-        run(test)
+    run(test)
 
 
-def test_the_business_workers_code_serves(tmp_path: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port, register = free_port(), free_port()
-    monkeypatch.setenv("TIDEGATE_CLUSTER", f"127.0.0.1:{register}")
-    monkeypatch.setenv("TIDEGATE_START_PORT", str(free_ports(2)))
+def test_the_business_workers_code_serves() -> None:
     code = "\n".join(["sessions = {'abc': 'kim'}", *blocks(ROOT / "docs" / "business.md", "python")])
-    code = code.replace("1236", str(register)).replace("7272", str(port)).replace("every(60", "every(0.5")
-    (tmp_path / "app.py").write_text(code)
+    names: dict[str, Any] = {"__name__": "docs"}
+    exec(compile(code.replace("every(60", "every(0.1"), "business.md", "exec"), names)
 
     async def test() -> None:
-        stranger = await Browser.connect(port)
-        assert "client_id" in (await stranger.receive() or "")
-        while await stranger.receive() is not None:  # without a cookie it is nobody's
-            pass
-        await stranger.close()
-        kim = await Browser.connect(port, cookie="sessionid=abc")
-        assert "client_id" in (await kim.receive() or "")
-        kim.send("hi")
-        said = {await kim.receive() for _ in range(3)}
-        assert said >= {'{"type": "online", "count": 1}', "1 are here"}
-        await kim.close()
+        async with cluster(names["app"]) as c:
+            stranger = await c.connect()
+            assert "client_id" in await stranger.receive_json()
+            assert await stranger.wait_closed() == 1000  # without a cookie it is nobody's
+            kim = await c.connect(headers={"Cookie": "sessionid=abc"})
+            assert "client_id" in await kim.receive_json()
+            await kim.send("hi")
+            said = {await kim.receive() for _ in range(3)}
+            assert said >= {'{"type": "online", "count": 1}', "1 are here"}
 
-    with running([sys.executable, "-m", "tidegate", "start", "app.py"], tmp_path, run_folder):
-        run(test)
+    run(test)
 
 
 METHODS = {name: fn for name, fn in vars(PushAPI).items() if callable(fn) and not name.startswith("_")}
