@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import socket
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from tests.ports import free_ports
 from tests.process.support import Foreground, Place, until
 
-__all__ = ["EXAMPLES", "ROOT", "Example"]
+__all__ = ["EXAMPLES", "ROOT", "Example", "import_file"]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -70,3 +72,13 @@ class Example:
 def is_open(port: int) -> bool:
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def import_file(path: str) -> ModuleType:
+    """Import a file of an example, as ``NAME/file.py``, anew each time; what it imports from beside it is not found."""
+    spec = importlib.util.spec_from_file_location(path.removesuffix(".py").replace("/", "_"), EXAMPLES / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from websockets.sync.client import connect
 
 from tests.browsers import needs_chromium
 from tests.examples.conftest import OpenPage
-from tests.examples.support import EXAMPLES, Example
+from tests.examples.support import EXAMPLES, Example, import_file
 from tests.ports import free_port
 from tests.process.support import Lines, Place
 
@@ -41,11 +40,7 @@ def example(place: Place) -> Example:
 def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The app's module, with a place of its own for the password."""
     monkeypatch.delenv("PUSH_PASSWORD", raising=False)
-    spec = importlib.util.spec_from_file_location("text_push_app", EXAMPLES / "text_push" / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = import_file("text_push/app.py")
     monkeypatch.setattr(module, "PASSWORD_FILE", tmp_path / "password")
     return module
 
