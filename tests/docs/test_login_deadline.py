@@ -15,7 +15,7 @@ from tidegate.testing import WebSocketClient, cluster
 PAGE = DOCS / "login-deadline.md"
 LOGIN = {"type": "login", "uid": "kim", "password": "k1m"}
 
-Load = Callable[[str, float], Any]
+Load = Callable[[str], Any]
 
 
 @pytest.fixture
