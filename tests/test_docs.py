@@ -27,7 +27,7 @@ from tidegate.process.settings import BusinessSettings, GatewaySettings, Registe
 from tidegate.testing import cluster
 from tidegate.wire import commands
 
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @contextmanager
