@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import os
 import re
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.browsers import needs_chromium
 from tests.examples.conftest import OpenPage
+from tests.examples.reconnecting import kill_gateways, until_back, watch_state
 from tests.examples.support import EXAMPLES, Example
 from tests.process.support import Place
 from tidegate.errors import ConfigurationError
@@ -300,11 +299,11 @@ def test_a_page_says_that_a_password_is_wrong_and_comes_back_when_it_is_closed(
     example: Example, open_page: OpenPage, password: str
 ) -> None:
     page = come(open_page, example)
+    watch_state(page)
     for left in ("Tries left: 2.", "Tries left: 1.", "too many."):
         log_in(page, "wrong")
         expect(page.get_by_role("alert").first).to_contain_text(left)
-    expect(page.locator("#state")).to_have_text("Reconnecting")
-    expect(page.locator("#state")).to_have_text("Connected")
+    until_back(page)
     log_in(page, password)
     push(page, "at last")
     expect_shown(page, "at last")
@@ -318,13 +317,7 @@ def test_after_the_gateways_die_pages_come_back_and_the_administrator_is_one_aga
     log_in(admin, password)
     push(admin, "before")
     expect_shown(guest, "before")
-    for row in example.place.processes():
-        if row["role"].startswith("websocket"):
-            os.kill(row["pid"], signal.SIGKILL)
-    for page in (guest, admin):
-        expect(page.locator("#state")).to_have_text("Reconnecting")
-    for page in (guest, admin):
-        expect(page.locator("#state")).to_have_text("Connected")
+    kill_gateways(example.place, guest, admin)
     expect(admin.get_by_role("button", name="Push")).to_be_enabled()
     push(admin, "after")
     for page in (guest, admin):
