@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import logging
+import re
 import socket
 import time
 from pathlib import Path
@@ -326,6 +327,24 @@ def test_without_register_it_serves_and_is_found_once_there_is_one(
         await register.stop(seconds=0.5)
 
     run(main())
+
+
+def test_what_no_packet_has_room_for_ends_the_connection_and_the_log_says_why(
+    run: Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Fields(Shout):
+        def feed(self, data: bytes) -> list[Any]:
+            return [{"name": data}, b"", None]
+
+    async def main() -> None:
+        async with gateway("tcp://127.0.0.1:0", name="door", protocol=Fields) as place:
+            with await Client.connect(place.port) as client:
+                await client.send(b"x")
+                assert await client.read_to_end() == b""
+            assert place.gateway.snapshot()["protocol_errors"] == 1
+
+    run(main())
+    assert re.search(r"door: connection \d+ closed: .* NoneType and dict in it. A gateway carries str", caplog.text)
 
 
 def test_an_inner_port_in_use_is_one_clear_error_and_leaves_nothing_behind(run: Runner) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,25 @@ class GatewayConnection(Connection):
         if self._state != OPEN:
             endpoint.stats.dropped_messages += len(messages)
             return
+        if not self._codec.shared and not self._can_carry(messages):
+            return
         endpoint.stats.messages_in += len(messages)
         router: Router = endpoint.owner.router
         router.forward(self, messages)
+
+    def _can_carry(self, messages: list[Message]) -> bool:
+        """See that a protocol of the user's own gave what a packet has room for; where it did not, that is the end."""
+        strange = {type(message).__name__ for message in messages if not isinstance(message, str | bytes)}
+        if not strange:
+            return True
+        endpoint = self.endpoint
+        endpoint.stats.protocol_errors += 1
+        endpoint.throttle.log(
+            logging.ERROR,
+            "%s: connection %s closed: feed of its protocol gave a list with %s in it. A gateway carries str and bytes",
+            endpoint.name,
+            self.id,
+            " and ".join(sorted(strange)),
+        )
+        self.destroy()
+        return False
