@@ -1,0 +1,158 @@
+const KEPT = 200; // lines on the page, more than are kept in Redis
+const FLYING = 10; // over the picture at a time
+const element = (id) => document.getElementById(id);
+const [log, text, send] = [element("log"), element("text"), document.querySelector("#composer button")];
+
+const room = new URLSearchParams(location.search).get("room") ?? "1";
+const mine = new Set(); // the userIds that this page has had: one for each connection
+const shown = new Set(); // ids of the messages on the page
+let client, name = "", wasHere = false, highest = 0;
+let early = null; // what comes before the welcome, with which the past comes; null: it has come
+
+function enter() {
+  client = new TidegateClient(`ws://${location.hostname}:7272`); // it answers the gateway's heartbeats by itself
+  client.on("ready", () => {
+    early = [];
+    client.send(JSON.stringify({ type: "join", roomId: room, userName: name, again: wasHere }));
+  });
+  client.on("message", (message) => receive(JSON.parse(message)));
+  client.on("close", ({ pause }) => show("wait", pause === null ? "Connecting" : "Reconnecting"));
+}
+
+function receive(message) {
+  if (early !== null && message.type !== "welcome" && message.type !== "error") return void early.push(message);
+  switch (message.type) {
+    case "welcome": return welcome(message);
+    case "join": return join(message);
+    case "say": return say(message, true);
+    case "online": return watching(message.online);
+    case "counting": return counting(message.isOn);
+    case "error": return fail(message.msg);
+  }
+}
+
+function welcome({ userId, userName, pv, online, history }) {
+  mine.add(userId);
+  wasHere = true;
+  name = element("name").value = userName;
+  remember(userName);
+  watching(online);
+  visits(pv);
+  for (const message of history) say(message, false);
+  const waiting = early;
+  early = null;
+  waiting.forEach(receive);
+  show("open", "Connected");
+  problem("");
+}
+
+function join({ userName, msg, joinTime, pv }) {
+  visits(pv);
+  add("note", userName, msg, joinTime);
+}
+
+function say({ id, userId, userName, content, commentTime }, isNew) {
+  if (shown.has(id)) return; // it came by itself and is in the history, or was here before the connection broke
+  const item = add(mine.has(userId) ? "mine" : "", userName, content, commentTime);
+  if (id) shown.add(item.dataset.id = id);
+  if (isNew) fly(content);
+}
+
+function add(kind, userName, words, when) {
+  const follow = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+  const item = make("li", "", kind), time = make("time", when.slice(11, 16));
+  time.title = when; // the server's time
+  item.style.setProperty("--hue", hue(userName));
+  item.append(time, make("b", userName), make("span", words, "content"));
+  log.append(item);
+  if (log.childElementCount > KEPT) {
+    shown.delete(log.firstElementChild.dataset.id);
+    log.firstElementChild.remove();
+  }
+  if (follow || kind === "mine") log.scrollTop = log.scrollHeight;
+  return item;
+}
+
+function fly(content) {
+  const flying = element("flying"), words = make("span", content);
+  if (flying.childElementCount >= FLYING) return;
+  words.style.setProperty("--lane", shown.size % 4);
+  words.addEventListener("animationend", () => words.remove());
+  flying.append(words);
+}
+
+function watching(online) {
+  element("online").textContent = online;
+}
+
+function visits(pv) {
+  counting(pv !== null);
+  highest = Math.max(highest, pv ?? 0); // two who come at the same time may be told in another order
+  if (pv !== null) element("pv").textContent = highest;
+}
+
+function counting(isOn) {
+  element("counting").hidden = isOn;
+  if (isOn) return;
+  highest = 0; // that Redis may have forgotten
+  element("pv").textContent = "–";
+}
+
+function fail(words) {
+  problem(words);
+  if (early === null) return;
+  client.close(); // this room does not take us in, and would not next time
+  show("closed", "Not in a room");
+}
+
+function make(tag, words, kind = "") {
+  const made = document.createElement(tag);
+  made.textContent = words; // never markup
+  made.className = kind;
+  return made;
+}
+
+function hue(userName) {
+  let sum = 0;
+  for (const char of userName) sum = (sum * 31 + char.codePointAt(0)) % 360;
+  return sum;
+}
+
+function show(state, words) {
+  element("state").dataset.state = state;
+  element("state").textContent = words;
+  send.disabled = state !== "open"; // what is written stays until there is somebody to hear it
+}
+
+function problem(words) {
+  element("problem").textContent = words;
+}
+
+function remember(userName) {
+  try {
+    sessionStorage.setItem("userName", userName);
+  } catch { /* then a reload makes a new guest of them */ }
+}
+
+element("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!text.value.trim()) return;
+  problem("");
+  client.send(JSON.stringify({ type: "say", roomId: room, content: text.value }));
+  text.value = "";
+});
+
+element("naming").addEventListener("submit", (event) => {
+  event.preventDefault();
+  name = element("name").value;
+  client.close();
+  enter();
+  text.focus();
+});
+
+element("room").textContent = room;
+document.title = `Tide cam, room ${room}`;
+try {
+  name = sessionStorage.getItem("userName") ?? "";
+} catch { /* as above */ }
+enter();
