@@ -60,11 +60,13 @@ STATICFILES_DIRS = [BASE.parents[1] / "js" / "browser"]  # tidegate-client.js
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "index"
 USE_TZ = True
+TIME_ZONE = "UTC"
 
 # Also where DEBUG is off: what could not be pushed is logged as an error.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"stderr": {"class": "logging.StreamHandler"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "root": {"handlers": ["stderr"]},
+    "loggers": {"django": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
 }

@@ -38,20 +38,23 @@ function state(kind, words) {
 
 const items = new Map(); // of those on the page: id → <li>
 let unseen = 0;
+let sights = 0; // how often something was seen, here or in another tab
 
 async function refresh() {
   if (!user) return;
+  const before = sights;
   const answer = await fetch("/comments/").catch(() => null); // the next "ready" asks again
   if (answer?.status === 401) return location.reload(); // logged out in another tab
   if (!answer?.ok) return;
   const { comments, unseen: known } = await answer.json();
+  if (sights !== before) return refresh(); // the answer may be older than that
   const last = comments[0]?.id ?? 0;
   for (const comment of comments.reverse()) add(comment);
   count(known + [...items.keys()].filter((id) => id > last).length); // pushed while the answer was on its way
-  if (known === 0) see(last);
 }
 
 function add({ id, author, text, created, is_seen }) {
+  items.get(id)?.classList.toggle("new", !is_seen);
   if (items.has(id)) return false;
   const item = element("comment").content.cloneNode(true).firstElementChild;
   item.querySelector("b").textContent = author;
@@ -71,13 +74,14 @@ function add({ id, author, text, created, is_seen }) {
 }
 
 function see(last) {
+  sights += 1;
   for (const [id, item] of items) if (id <= last) item.classList.remove("new");
   count([...items.values()].filter((item) => item.classList.contains("new")).length);
 }
 
 function count(number) {
   unseen = number;
-  element("counter").textContent = number;
+  element("counter").textContent = `${number} new`;
   element("counter").hidden = element("seen").disabled = number === 0;
   document.title = number ? `(${number}) Comments` : "Comments";
 }

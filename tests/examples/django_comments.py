@@ -1,0 +1,125 @@
+"""The site of examples/django_comments as tests use it: its processes, and its visitors without a browser."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import os
+import re
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from urllib.error import HTTPError
+
+from tests.examples.support import Example
+from tests.process.support import SECONDS, Foreground, Place, is_alive, until
+
+__all__ = ["MANAGE", "Visitor", "comments_site", "left", "live", "password_of", "run"]
+
+MANAGE = "examples/django_comments/manage.py"
+PASSWORD = r"The users kim and lee are new, the password of both is (\S+)\n"
+
+
+def comments_site(place: Place) -> Example:
+    return Example(place, "django_comments", {8000: 1, 7272: 1, 1236: 1, 2900: 1})
+
+
+def live(example: Example) -> Foreground:
+    """Start it by its command; gives what runs, once both the cluster and the site do."""
+    running = example.start(MANAGE, "live")
+    running.ready()
+    example.open_ports(8000)
+    return running
+
+
+def password_of(said: str) -> str:
+    """The one that the first start prints."""
+    found = re.search(PASSWORD, said)
+    assert found, said
+    return found[1]
+
+
+def run(example: Example, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Carry out code in a process of the site."""
+    return subprocess.run(
+        [sys.executable, MANAGE, "shell", "-c", code],
+        cwd=example.place.folder,
+        env={**example.place.environment, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+
+def left(place: Place) -> list[int]:
+    """Processes that were started in this place, and live."""
+    return [pid for pid in place._left() if is_alive(pid)]
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+class Visitor:
+    """Somebody with cookies."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.cookies = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.cookies), NoRedirects()
+        )
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Names and values of the cookies."""
+        return ((cookie.name, str(cookie.value)) for cookie in self.cookies)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask for a page; gives the status and the body."""
+        return self._open(urllib.request.Request(self.url + path))
+
+    def post(self, path: str, token: bool = True, **fields: object) -> tuple[int, str]:
+        """Send a form, with the token against forgery or without."""
+        headers = {"X-CSRFToken": self._token()} if token else {}
+        return self._open(urllib.request.Request(self.url + path, urllib.parse.urlencode(fields).encode(), headers))
+
+    def log_in(self, name: str, password: str) -> Visitor:
+        self.get("/login/")
+        status, body = self.post("/login/", username=name, password=password)
+        assert status == 302, body
+        return self
+
+    def _token(self) -> str:
+        return dict(self).get("csrftoken", "")
+
+    def _open(self, request: urllib.request.Request) -> tuple[int, str]:
+        try:
+            with self._opener.open(request, timeout=SECONDS) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+
+def child_of(place: Place, parent: int, part: str) -> int:
+    """The process that another has started and whose command has this in it, once there is one."""
+
+    def find() -> int | None:
+        for pid in place._left():
+            try:
+                with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/cmdline") as command:
+                    is_child = int(stat.read().rpartition(") ")[2].split()[1]) == parent
+                    if is_child and part in command.read():
+                        return pid
+            except OSError:
+                continue
+        return None
+
+    return int(until(find) or 0)
+
+
+def linux() -> bool:
+    return os.path.isdir("/proc/self")
