@@ -1,4 +1,4 @@
-"""``python -m benchmarks NAME [--json FILE] [--runs N]``."""
+"""``python -m benchmarks NAME [--json FILE] [--runs N]``, and ``python -m benchmarks report FILE… [--svg FILE]``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,31 @@ import time
 from types import FrameType
 from typing import Any
 
-from benchmarks import burst, echo, handshake, memory, relay, room
+from benchmarks import echo, fanout, growth, handshake, memory, native, peers, push, report, room, scale
 from benchmarks.processes import BenchmarkError, prepare
 
-BENCHMARKS = {"burst": burst, "memory": memory, "echo": echo, "handshake": handshake, "relay": relay, "room": room}
+BENCHMARKS = {
+    "fanout": fanout,
+    "room": room,
+    "echo": echo,
+    "memory": memory,
+    "handshake": handshake,
+    "push": push,
+    "growth": growth,
+    "scale": scale,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What Tidegate costs.")
-    parser.add_argument("name", choices=[*BENCHMARKS, "all"])
+    parser.add_argument("name", choices=[*BENCHMARKS, "peers", "all", "report"])
+    parser.add_argument("files", nargs="*", metavar="FILE", help="for report: what --json has written")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     parser.add_argument("--runs", type=positive, metavar="N", help="how often to measure; each has its own default")
+    parser.add_argument("--svg", metavar="FILE", default="benchmarks.svg", help="for report: where to draw the chart")
     given = parser.parse_args()
+    if given.name == "report":
+        return draw(given.files, given.svg)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
@@ -34,6 +47,20 @@ def main() -> int:
     except KeyboardInterrupt:
         print("benchmarks: interrupted", file=sys.stderr)
         return 130
+    return 0
+
+
+def draw(files: list[str], svg: str) -> int:
+    """Draw what was measured."""
+    if not files:
+        print("benchmarks: report needs the files that --json has written", file=sys.stderr)
+        return 2
+    try:
+        report.write(files, svg)
+    except (OSError, ValueError) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    print(svg)
     return 0
 
 
@@ -53,10 +80,11 @@ def interrupt(*_: int | FrameType | None) -> None:
 
 def measure(names: list[str], runs: int | None, file: str | None) -> None:
     where = prepare()
-    print(f"Python {platform.python_version()}, uvloop {importlib.metadata.version('uvloop')}; {where}\n")
+    about = native.describe()
+    print(f"Python {platform.python_version()}, uvloop {importlib.metadata.version('uvloop')}; {where}; {about}\n")
     found: dict[str, Any] = {}
     for name in names:
-        benchmark = BENCHMARKS[name]
+        benchmark = peers if name == "peers" else BENCHMARKS[name]
         times = runs or benchmark.RUNS
         print(f"{name}: {(benchmark.__doc__ or '').partition(chr(10))[0]}", flush=True)
         start = time.monotonic()
@@ -71,6 +99,7 @@ def measure(names: list[str], runs: int | None, file: str | None) -> None:
             "python": platform.python_version(),
             "uvloop": importlib.metadata.version("uvloop"),
             "cores": where,
+            "references": about,
         }
         with open(file, "w") as output:
             json.dump({"machine": machine, "benchmarks": found}, output, indent=2)

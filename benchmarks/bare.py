@@ -1,40 +1,34 @@
-"""The references: what the same work costs without any feature. `python -m benchmarks.bare echo` or `… send`.
+"""The references where there is no C compiler: `python -m benchmarks.bare echo [discard]` or `… send`.
 
 `echo` is a uvloop server with an `asyncio.BufferedProtocol` that reads into one buffer and writes back what it gets.
-`send` is a loop of `socket.send` over accepted sockets, all of whose cost is the kernel's but for the loop itself.
-Both print the port that they listen on, and then take orders on standard input: see `main` and `Sender`.
+`send` is a loop of `socket.send` over accepted sockets: `reference/send.c` says what it gets. Both print their port.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import select
 import socket
 import sys
-import time
 from typing import cast
 
 import uvloop
 
-from benchmarks.orders import answer, serve
+from benchmarks.wire import REPLY_SIZE
 
 __all__: list[str] = []
 
 BACKLOG = 4096
-ACCEPT_SECONDS = 30
 BUFFER = memoryview(bytearray(256 * 1024))
+HEAD = 4
+DIGITS = slice(4 + 4, 4 + 6)  # behind a frame's own head and "say "
 
 
 def listening_socket() -> socket.socket:
     sock = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
+    print(sock.getsockname()[1], flush=True)
     return sock
-
-
-def memory() -> int:
-    """Bytes of memory that the process has, counted as `tidegate status` does."""
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Echo(asyncio.BufferedProtocol):
@@ -42,81 +36,80 @@ class Echo(asyncio.BufferedProtocol):
 
     __slots__ = ("_transport",)
 
-    members = 0
+    discards = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        Echo.members += 1
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         return BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._transport.write(bytes(BUFFER[:nbytes]))
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        Echo.members -= 1
+        if not self.discards:
+            self._transport.write(bytes(BUFFER[:nbytes]))
 
 
 async def run_echo() -> None:
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    sock = listening_socket()
-    await loop.create_server(Echo, sock=sock, backlog=BACKLOG)
-    handlers = {"cpu": time.process_time, "memory": memory, "members": lambda: Echo.members}
-
-    def obey() -> None:
-        line = sys.stdin.readline()
-        if line:
-            print(answer(line, handlers), flush=True)
-        else:
-            ended.set()
-
-    loop.add_reader(sys.stdin.fileno(), obey)
-    print(sock.getsockname()[1], flush=True)
-    await ended.wait()
+    server = await asyncio.get_running_loop().create_server(Echo, sock=listening_socket(), backlog=BACKLOG)
+    await server.serve_forever()
 
 
 class Sender:
-    """Accepts connections, and sends to each on order."""
+    """Sends what a member asks for to all."""
 
     def __init__(self) -> None:
         self._listening = listening_socket()
-        self._listening.settimeout(ACCEPT_SECONDS)
-        self._members: list[socket.socket] = []
-        self.port = self._listening.getsockname()[1]
+        self._listening.setblocking(False)
+        self._epoll = select.epoll()
+        self._epoll.register(self._listening, select.EPOLLIN)
+        self._members: dict[int, socket.socket] = {}
+        self._received: dict[int, bytes] = {}
 
-    def accept(self, count: int) -> int:
-        """Take so many connections."""
-        for _ in range(count):
-            sock, _ = self._listening.accept()
-            sock.setblocking(False)
-            self._members.append(sock)
-        return len(self._members)
+    def run(self) -> None:
+        while True:
+            for fd, _ in self._epoll.poll():
+                if fd == self._listening.fileno():
+                    self._accept()
+                else:
+                    self._read(fd)
 
-    def send(self, size: int, times: int) -> float:
-        """Send so many bytes to each member, so many times over; gives the CPU time."""
-        data = b"." * size
-        sent = 0
-        start = time.process_time()
-        for _ in range(times):
-            for member in self._members:
-                sent += member.send(data)
-        cpu = time.process_time() - start
-        if sent != size * times * len(self._members):
-            raise RuntimeError("the peers do not read")
-        return cpu
+    def _accept(self) -> None:
+        sock, _ = self._listening.accept()
+        sock.setblocking(False)
+        self._members[sock.fileno()] = sock
+        self._epoll.register(sock, select.EPOLLIN)
+
+    def _read(self, fd: int) -> None:
+        data = self._received.pop(fd, b"")
+        try:
+            got = self._members[fd].recv(HEAD + REPLY_SIZE - len(data))
+        except ConnectionError:
+            got = b""
+        if not got:
+            self._members.pop(fd).close()
+            return
+        data += got
+        if len(data) < HEAD + REPLY_SIZE:
+            self._received[fd] = data
+            return
+        frame = bytearray(data[HEAD:])
+        for number in range(data[0]):
+            if data[0] > 1:
+                frame[DIGITS] = b"%02d" % number
+            for member in self._members.values():
+                if member.send(frame) != REPLY_SIZE:
+                    raise RuntimeError("a member does not read")
 
 
 def main() -> None:
-    if sys.argv[1:] == ["echo"]:
-        uvloop.run(run_echo())
-    elif sys.argv[1:] == ["send"]:
-        sender = Sender()
-        print(sender.port, flush=True)
-        serve({"accept": sender.accept, "send": sender.send})
-    else:
-        sys.exit("usage: python -m benchmarks.bare echo|send")
+    match sys.argv[1:]:
+        case ["echo", *rest]:
+            Echo.discards = rest == ["discard"]
+            uvloop.run(run_echo())
+        case ["send"]:
+            Sender().run()
+        case _:
+            sys.exit("usage: python -m benchmarks.bare echo [discard]|send")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Starting a cluster of `cluster_servers.py` as a user would, all of it on the server's core."""
+"""Starting an app of `apps.py` as a user would, all of it on the server's core."""
 
 from __future__ import annotations
 
@@ -17,40 +17,50 @@ from benchmarks.processes import (
     ANSWER_SECONDS,
     FOLDER,
     POLL_SECONDS,
-    START_SECONDS,
     BenchmarkError,
     cores,
+    cpu_of,
     end,
+    memory_of,
     started_on,
 )
 
 __all__ = ["Cluster"]
 
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+START_SECONDS = 20
 
 
 class Cluster:
-    """An app of a Register, a gateway and a worker. Ends with the `with` block.
+    """An app of a Register, gateways and a worker, or of a lone `Worker`. Ends with the `with` block.
+
+    Args:
+        app: its name in `apps.py`.
+        gateways: processes of its gateway.
 
     Attributes:
         port: where clients connect.
+        register: the port of its Register.
     """
 
-    def __init__(self, app: str) -> None:
-        self._app = app
+    def __init__(self, app: str, gateways: int = 1) -> None:
+        self._app, self._gateways = app, gateways
         self._folder = tempfile.TemporaryDirectory(prefix="tidegate-bench-")
         self._log = Path(self._folder.name) / "log"
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
         self._environment["TIDEGATE_RUN_DIR"] = self._folder.name
-        register, inner = free_ports()
-        self._environment |= {"BENCHMARK_REGISTER": str(register), "BENCHMARK_INNER": str(inner)}
+        self.register, *inner = free_ports(gateways)
+        self._environment |= {
+            "BENCHMARK_REGISTER": str(self.register),
+            "BENCHMARK_INNER": str(inner[0]),
+            "BENCHMARK_GATEWAYS": str(gateways),
+        }
         self.port = 0
-        self._pids: dict[str, int] = {}
+        self._pids: dict[str, list[int]] = {}
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log, started_on(cores.server):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tidegate", "start", f"{FOLDER / 'cluster_servers.py'}:{self._app}"],
+                [sys.executable, "-m", "tidegate", "start", f"{FOLDER / 'apps.py'}:{self._app}"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -75,10 +85,12 @@ class Cluster:
             if b"Ctrl-C ends it" not in self._log.read_bytes():
                 continue
             rows = self._rows()
-            self._pids = {row["kind"]: row["pid"] for row in rows}
-            gateway = next(row for row in rows if row["kind"] == "Gateway")
-            if gateway["extra"]["workers"]:
-                self.port = int(gateway["listen"][0].rpartition(":")[2])
+            doors = [row for row in rows if row["kind"] in ("Gateway", "Worker") and row["state"] == "running"]
+            linked = [row for row in doors if row["kind"] == "Worker" or row["extra"]["workers"]]
+            if len(linked) == self._gateways:
+                for row in rows:
+                    self._pids.setdefault(row["kind"], []).append(row["pid"])
+                self.port = int(doors[0]["listen"][0].rpartition(":")[2])
                 return
         raise BenchmarkError(f"{self._app} did not start: {self._log.read_text().strip()}")
 
@@ -92,30 +104,27 @@ class Cluster:
         return rows
 
     @property
-    def memory(self) -> int:
-        """Bytes of memory that the gateway has."""
-        return next(int(row["memory"]) for row in self._rows() if row["kind"] == "Gateway")
+    def pids(self) -> list[int]:
+        """Of the processes through which messages go."""
+        return [pid for kind in ("Gateway", "BusinessWorker", "Worker") for pid in self._pids.get(kind, ())]
 
-    def cpu(self) -> float:
-        """Seconds of CPU time that gateway and worker have had together."""
-        return sum(cpu_of(self._pids[kind]) for kind in ("Gateway", "BusinessWorker"))
+    def cpu(self, kind: str) -> float:
+        """Seconds of CPU time that the processes of a kind have had."""
+        return cpu_of(self._pids[kind])
 
-
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU time that a process has had."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    except OSError as error:
-        raise BenchmarkError(f"process {pid} is gone") from error
-    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+    def memory(self, kind: str) -> int:
+        """Bytes of memory that the processes of a kind have."""
+        return memory_of(self._pids[kind])
 
 
-def free_ports() -> tuple[int, int]:
-    """Two ports that nothing listens on."""
-    with contextlib.ExitStack() as stack:
-        ports = []
-        for _ in range(2):
-            sock = stack.enter_context(socket.socket())
-            sock.bind(("127.0.0.1", 0))
-            ports.append(int(sock.getsockname()[1]))
-    return ports[0], ports[1]
+def free_ports(gateways: int) -> list[int]:
+    """A port that nothing listens on, and then one for each gateway, in a row."""
+    for _ in range(100):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            ports: list[int] = []
+            for number in range(gateways + 1):
+                sock = stack.enter_context(socket.socket())
+                sock.bind(("127.0.0.1", ports[-1] + 1 if number > 1 else 0))
+                ports.append(int(sock.getsockname()[1]))
+            return ports
+    raise BenchmarkError(f"there are no {gateways} free ports in a row")

@@ -1,67 +1,73 @@
-"""Messages of 128 bytes through a WebSocket worker that sends them back, with a `def` and an `async def` handler.
+"""Messages of 128 bytes through a gateway and a BusinessWorker that sends them back.
 
-50 clients with one message in flight each, and 500 with 8. The figures are messages a second by the clock, and by the
-CPU time of the server, which also holds where the load is what limits. The reference is a bare uvloop protocol that
-writes back the bytes that it gets, without frames, under the same load.
+50 and 500 clients with 1 and 8 messages in flight each; `def` and `async def` handlers, with and without a session in
+which they count; and a lone `Worker`, without a cluster. All processes share a core. The figures are messages a second
+by the clock, and by the CPU time of all; the reference is an echo server without any feature, in one process and
+without frames, under the same load.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
 
+from benchmarks.cluster import Cluster
 from benchmarks.figures import Row
-from benchmarks.processes import Helper, Tidegate, bare, load
+from benchmarks.measuring import BARE_ECHO, Cost, Measured, echo_rate, reference_name
+from benchmarks.processes import Helper, load, reference
 
-__all__ = ["RUNS", "run"]
+__all__ = ["LOADS", "RUNS", "run"]
 
 RUNS = 3
-LOADS = ((50, 1), (500, 8))  # clients, and messages in flight for each
-WARM_UP_MILLISECONDS, MILLISECONDS = 200, 1500
+LOADS = ((50, 1), (50, 8), (500, 1), (500, 8))  # clients, and messages in flight for each
+MILLISECONDS = 1000
+HANDLERS = (
+    ("def", "echo"),
+    ("async def", "echo_async"),
+    ("def with a session", "echo_session"),
+    ("async def with a session", "echo_async_session"),
+    ("a lone Worker", "lone"),
+)
+CHARTED = "echo"
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Messages a second."""
-
-    clock: float
-    cpu: float
-
-
-def run(runs: int) -> list[Row]:
+def run(runs: int, loads: tuple[tuple[int, int], ...] = LOADS, milliseconds: int = MILLISECONDS) -> list[Row]:
     """Measure."""
     rows = []
-    with Tidegate("plain") as plain, Tidegate("awaiting") as awaiting, bare("echo") as reference, load() as clients:
-        for count, in_flight in LOADS:
-            clients.ask("connect", "def", "websocket", plain.port, count)
-            clients.ask("connect", "async", "websocket", awaiting.port, count)
-            clients.ask("connect", "bare", "plain", reference.port, count)
-            for group in ("def", "async", "bare"):
-                clients.ask("exchange", group)  # sees that it is the message that comes back
-            under = f"{count} clients, {in_flight} in flight"
-            pairs = {
-                group: (
-                    Row(f"{name}, {under}", "messages a second", "bare uvloop"),
-                    Row(f"{name}, {under}", "messages per CPU second", "bare uvloop"),
-                )
-                for group, name in (("def", "def"), ("async", "async def"))
-            }
-            for _ in range(runs):
-                bare_rate = rate(reference, clients, "bare", in_flight)
-                for group, server in (("def", plain), ("async", awaiting)):
-                    by_clock, by_cpu = pairs[group]
-                    measured = rate(server, clients, group, in_flight)
-                    by_clock.add(measured.clock, bare_rate.clock)
-                    by_cpu.add(measured.cpu, bare_rate.cpu)
-            rows += [row for pair in pairs.values() for row in pair]
-            for group in ("def", "async", "bare"):
+    with contextlib.ExitStack() as stack:
+        bare = stack.enter_context(reference("echo"))
+        clients = stack.enter_context(load())
+        servers = {app: stack.enter_context(Cluster(app)) for _, app in HANDLERS}
+        for count, in_flight in loads:
+            clients.ask("connect", "bare", "echoed", bare.port, count, "/")
+            for app, server in servers.items():
+                clients.ask("connect", app, "websocket", server.port, count, "/")
+                clients.ask("exchange", app)
+            rows += measure(runs, servers, bare, clients, (count, in_flight), milliseconds)
+            for group in ("bare", *servers):
                 clients.ask("close", group)
     return rows
 
 
-def rate(server: Tidegate | Helper, clients: Helper, group: str, in_flight: int) -> Rate:
-    """Echo for a while."""
-    clients.ask("echo", group, in_flight, WARM_UP_MILLISECONDS)
-    before = server.ask("cpu")
-    done = clients.ask("echo", group, in_flight, MILLISECONDS)
-    cpu = server.ask("cpu") - before
-    return Rate(done["messages"] / done["seconds"], done["messages"] / cpu)
+def measure(
+    runs: int,
+    servers: dict[str, Cluster],
+    bare: Measured,
+    clients: Helper,
+    under: tuple[int, int],
+    milliseconds: int,
+) -> list[Row]:
+    """One load."""
+    count, in_flight = under
+    name, where = reference_name(BARE_ECHO), f"{count} clients, {in_flight} in flight"
+    rows = []
+    for label, app in HANDLERS:
+        chart = f"echo {count} {in_flight}" if app == CHARTED else ""
+        rows.append(Row(f"{label}, {where}", "messages a second", name, chart))
+        rows.append(Row(f"{label}, {where}", "messages per CPU second", name))
+    for _ in range(runs):
+        at_best: Cost = echo_rate(bare, clients, "bare", in_flight, milliseconds)
+        for number, (_, app) in enumerate(HANDLERS):
+            cost = echo_rate(servers[app], clients, app, in_flight, milliseconds)
+            rows[2 * number].add(cost.clock, at_best.clock, cost.load)
+            rows[2 * number + 1].add(cost.cpu, at_best.cpu)
+    return rows

@@ -20,45 +20,62 @@ class Row:
     Attributes:
         label: what is measured.
         unit: of both.
-        reference: what it is compared to.
+        reference: what it is compared to; nothing where it is empty.
+        chart: where `report` draws it, if it does.
+        server: what was measured.
+        loads: what the load cost, as a share of what the server did.
     """
 
     label: str
     unit: str
-    reference: str
+    reference: str = ""
+    chart: str = ""
+    server: str = "Tidegate"
     values: list[float] = field(default_factory=list)
     references: list[float] = field(default_factory=list)
+    loads: list[float] = field(default_factory=list)
 
-    def add(self, value: float, reference: float) -> None:
-        """Take a run's pair."""
+    def add(self, value: float, reference: float | None = None, load: float | None = None) -> None:
+        """Take a run's figures."""
         self.values.append(value)
-        self.references.append(reference)
+        if reference is not None:
+            self.references.append(reference)
+        if load is not None:
+            self.loads.append(load)
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> float | None:
         """Figure to reference, each compared to that of the same run: the median."""
+        if not self.reference:
+            return None
         return statistics.median(a / b for a, b in zip(self.values, self.references, strict=True))
 
     def __str__(self) -> str:
-        width = max(len("tidegate"), len(self.reference))
-        return "\n".join(
-            (
-                f"  {self.label}",
-                f"    {'tidegate':{width}}  {_describe(self.values, self.unit)}",
-                f"    {self.reference:{width}}  {_describe(self.references, self.unit)}",
-                f"    {'ratio':{width}}  {self.ratio:.3g}",
-            )
-        )
+        width = max(len(self.server), len(self.reference))
+        lines = [f"  {self.label}", f"    {self.server:{width}}  {_describe(self.values, self.unit)}"]
+        if self.reference:
+            lines.append(f"    {self.reference:{width}}  {_describe(self.references, self.unit)}")
+            lines.append(f"    {'ratio':{width}}  {self.ratio:>10.3g}")
+        if self.loads:
+            share = statistics.median(self.loads)
+            warning = ": more than the server, so that the load may be what limits" if share >= 1 else ""
+            lines.append(f"    {'load':{width}}  {share:>10.2f} of the server's CPU time{warning}")
+        return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, for programs."""
-        return {
+        found: dict[str, Any] = {
             "label": self.label,
             "unit": self.unit,
-            "tidegate": _summary(self.values),
-            "reference": {"label": self.reference, **_summary(self.references)},
-            "ratio": self.ratio,
+            "chart": self.chart,
+            "server": self.server,
+            "figure": _summary(self.values),
         }
+        if self.reference:
+            found |= {"reference": {"label": self.reference, **_summary(self.references)}, "ratio": self.ratio}
+        if self.loads:
+            found["load"] = statistics.median(self.loads)
+        return found
 
 
 def _summary(values: list[float]) -> dict[str, Any]:
@@ -66,8 +83,8 @@ def _summary(values: list[float]) -> dict[str, Any]:
 
 
 def _describe(values: list[float], unit: str) -> str:
-    spread = f"({_round(min(values))} to {_round(max(values))})"
-    return f"{_round(statistics.median(values)):>10} {unit}  {spread}"
+    spread = f"({_round(min(values))} to {_round(max(values))})" if len(values) > 1 else ""
+    return f"{_round(statistics.median(values)):>10} {unit}  {spread}".rstrip()
 
 
 def _round(value: float) -> str:

@@ -1,16 +1,25 @@
 """Clients by the thousand in one process: `python -m benchmarks.load`, with orders on standard input.
 
-Made of raw sockets and epoll, so that the load costs less than what it loads. What arrives is counted by bytes, and
-an order fails where they are too few, too many, or too late. Groups have names; `Load`'s methods are the orders:
+Made of raw sockets and epoll, so that the load costs less than what it loads. Every byte that arrives is compared with
+what has to come, and an order fails where one is wrong, missing or too late. Where there is a C compiler,
+`reference/load.c` does the same at a fraction of the cost. Groups have names; the orders are:
 
-    connect GROUP KIND PORT COUNT               open connections; KIND is plain, websocket, deflate, or echoed
-    exchange GROUP                              send one message from each, and see it come back
-    receive GROUP BYTES SECONDS                 read so many bytes for each, within a time
-    echo GROUP IN_FLIGHT MILLISECONDS           keep so many messages under way for each that are to come back
-    speak GROUP RATE SECONDS                    have one member say so many messages a second, and all hear them
-    close GROUP                                 close its connections
+    connect GROUP KIND PORT COUNT PATH              open connections; the kinds are below
+    exchange GROUP                                  send a message with its number from each, and see it come back
+    fanout GROUP TIMES FRAMES                       the first says something, and again when all have got all frames
+    receive GROUP FRAMES SECONDS STRIDE WIDTH       of every STRIDE members the first WIDTH get so many frames
+    echo GROUP IN_FLIGHT MILLISECONDS               keep so many messages under way for each that are to come back
+    speak GROUP RATE MILLISECONDS BYSTANDERS        the first says so many a second, and all hear it; another group (or
+                                                    `-`) echoes meanwhile
+    close GROUP                                     close its connections
 
-A plain connection has no handshake; the server of an echoed one sends its request back.
+| kind | |
+|---|---|
+| echoed | a server that sends all bytes back, the request to open a WebSocket among them |
+| raw | the bare loop of `send`, without a handshake: see `wire.pair` |
+| websocket, deflate | a WebSocket, and one that compresses |
+| greeted | a WebSocket that is open when the server has said something |
+| socketio | Socket.IO over a WebSocket, with the event "m" |
 """
 
 from __future__ import annotations
@@ -20,21 +29,13 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
 from itertools import islice
 
+from benchmarks.listening import echo, fanout, receive, speak
 from benchmarks.orders import serve
-from benchmarks.wire import (
-    CLIENT_FRAME_SIZE,
-    MESSAGE_SIZE,
-    SERVER_FRAME_SIZE,
-    client_frame,
-    compressed_client_frame,
-    payload_of,
-    upgrade_request,
-)
+from benchmarks.wire import CYCLE, KINDS, client_frame, inflated, message, pair, upgrade_request
 
-__all__: list[str] = []
+__all__ = ["Client", "Group", "Load"]
 
 TIMEOUT_SECONDS = 20
 WAVE = 200
@@ -42,37 +43,75 @@ WAVE = 200
 PER_ADDRESS = 5000
 """Connections from one source address, whose ports there are 28,000 of unless the system is told otherwise."""
 IP_BIND_ADDRESS_NO_PORT = 24  # of Linux: the port is chosen when the peer is known, so that each address has them all
-EVENTS = 64
-"""Members whose bytes are read before the next message may be due."""
-WATCHED = 50
-LATE_SECONDS = 10
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing leaves no socket behind that waits a minute
-MESSAGE = b"m" * MESSAGE_SIZE
+
+
+class Client:
+    """A connection.
+
+    Attributes:
+        sent: messages, in the order under way.
+        got: bytes, in the order under way.
+    """
+
+    __slots__ = ("got", "index", "received", "sent", "sock")
+
+    def __init__(self, index: int, sock: socket.socket) -> None:
+        self.index, self.sock = index, sock
+        self.sent = self.got = 0
+        self.received = b""
 
 
 class Group:
     """Connections to one server."""
 
     def __init__(self, kind: str) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"no such kind: {kind}")
         self.kind = kind
-        self.sockets: dict[int, socket.socket] = {}
+        self.clients: list[Client] = []
+        self.by_fd: dict[int, Client] = {}
         self.epoll = select.epoll()
+        self._buffer = bytearray(256 * 1024)
+        self._view = memoryview(self._buffer)
 
-    def add(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        self.sockets[sock.fileno()] = sock
-        self.epoll.register(sock.fileno(), select.EPOLLIN)
+    def begin(self, word: str) -> None:
+        """Say what all are to get from now on."""
+        pairs = [pair(self.kind, message(word, number)) for number in range(CYCLE)] * 2
+        self.request_size, self.reply_size = len(pairs[0][0]), len(pairs[0][1])
+        self._requests = b"".join(request for request, _ in pairs)
+        self._cycle = self.reply_size * CYCLE
+        cycles = len(self._buffer) // self._cycle + 2  # as much as can be read at a time, from any place
+        self._replies = b"".join(reply for _, reply in pairs[:CYCLE]) * cycles
+        for client in self.clients:
+            client.sent = client.got = 0
 
-    def waves(self) -> Iterator[list[socket.socket]]:
-        """Its sockets, some at a time."""
-        every = iter(self.sockets.values())
-        while wave := list(islice(every, WAVE)):
-            yield wave
+    def ask_for(self, client: Client, count: int) -> None:
+        """Send the next messages of a client."""
+        start = client.sent % CYCLE * self.request_size
+        client.sent += count
+        data = self._requests[start : start + count * self.request_size]
+        if client.sock.send(data) != len(data):  # the buffers of a socket hold far more than is ever under way
+            raise RuntimeError("a server does not read")
 
-    def close(self) -> None:
-        self.epoll.close()
-        for sock in self.sockets.values():
-            sock.close()
+    def poll(self, seconds: float, most: int = 256) -> list[Client]:
+        """Those for whom something came."""
+        return [self.by_fd[fd] for fd, _ in self.epoll.poll(seconds, most)]
+
+    def take(self, client: Client) -> None:
+        """Read, and compare each byte with what has to come."""
+        got = client.sock.recv_into(self._buffer)
+        if not got:
+            raise RuntimeError("a client was cut off")
+        # A prefix is found where the bytes are equal, without a copy.
+        if not self._replies.startswith(self._view[:got], client.got % self._cycle):  # type: ignore[arg-type]
+            raise RuntimeError(f"a client got other bytes than it should after {client.got}")
+        client.got += got
+
+    def end(self) -> None:
+        """See that nothing more came."""
+        if self.epoll.poll(0):
+            raise RuntimeError("a member got too much")
 
 
 class Load:
@@ -80,20 +119,22 @@ class Load:
 
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
-        self._buffer = bytearray(256 * 1024)
         self._opened = 0
 
-    def connect(self, name: str, kind: str, port: int, count: int) -> int:
-        """Open connections; gives how many there are in the group."""
-        group = self._groups.setdefault(name, Group(kind))
-        while count:
-            wave = [self._open(port) for _ in range(min(count, WAVE))]
-            if kind != "plain":
-                self._shake_hands(wave, kind)
-            for sock in wave:
-                group.add(sock)
-            count -= len(wave)
-        return len(group.sockets)
+    def connect(self, name: str, kind: str, port: int, count: int, path: str) -> dict[str, float]:
+        """Open connections."""
+        group = self._groups[name] = Group(kind)
+        start = time.monotonic()
+        for index in range(0, count, WAVE):
+            wave = [Client(index + number, self._open(port)) for number in range(min(WAVE, count - index))]
+            if kind != "raw":
+                shake_hands(wave, kind, path)
+            for client in wave:
+                client.sock.setblocking(False)
+                group.by_fd[client.sock.fileno()] = client
+                group.epoll.register(client.sock.fileno(), select.EPOLLIN)
+            group.clients += wave
+        return {"seconds": time.monotonic() - start}
 
     def _open(self, port: int) -> socket.socket:
         sock = socket.socket()
@@ -106,165 +147,108 @@ class Load:
         self._opened += 1
         return sock
 
-    def _shake_hands(self, wave: list[socket.socket], kind: str) -> None:
-        request = upgrade_request(compression=kind == "deflate")
-
-        def answered(received: bytes) -> bytes | None:
-            end = received.find(b"\r\n\r\n") + 4
-            return received[:end] if end > 3 else None
-
-        for response in exchange(wave, request, answered):
-            if kind == "echoed":
-                right = response == request
-            else:
-                right = response.startswith(b"HTTP/1.1 101 ")
-                right &= (b"permessage-deflate" in response) == (kind == "deflate")
-            if not right:
-                raise RuntimeError(f"an unexpected answer to the handshake: {response!r}")
-
     def exchange(self, name: str) -> int:
-        """Send a message from each, and see it come back; gives how many."""
+        """Send a message with its number from each, and see it come back."""
         group = self._groups[name]
-        request = (compressed_client_frame if group.kind == "deflate" else client_frame)(MESSAGE)
-        plain = group.kind in ("plain", "echoed")
+        every = iter(group.clients)
+        while wave := list(islice(every, WAVE)):
+            pairs = [pair(group.kind, message("hello", client.index)) for client in wave]
+            for client, (request, _) in zip(wave, pairs, strict=True):
+                client.sock.settimeout(TIMEOUT_SECONDS)
+                client.sock.sendall(request)
+            for client, (_, reply) in zip(wave, pairs, strict=True):
+                got = inflate(client) if group.kind == "deflate" else read(client, len(reply))
+                if got != reply:
+                    raise RuntimeError(f"not what was sent came back: {got!r}")
+                client.sock.setblocking(False)
+        return len(group.clients)
 
-        def echoed(received: bytes) -> bytes | None:
-            return received if len(received) >= len(request) else None
+    def fanout(self, name: str, times: int, frames: int) -> dict[str, float]:
+        """Have the first say something, and again when all have got all frames of it."""
+        return fanout(self._groups[name], times, frames)
 
-        for wave in group.waves():
-            for sock in wave:
-                sock.settimeout(TIMEOUT_SECONDS)
-            for message in exchange(wave, request, echoed if plain else payload_of):
-                if message != (request if plain else MESSAGE):
-                    raise RuntimeError(f"not what was sent came back: {message!r}")
-            for sock in wave:
-                sock.setblocking(False)
-        return len(group.sockets)
-
-    def receive(self, name: str, size: int, seconds: int) -> int:
-        """Read so many bytes for each member; gives the sum."""
-        group, buffer = self._groups[name], self._buffer
-        sockets = group.sockets
-        missing = dict.fromkeys(sockets, size)
-        outstanding = total = size * len(sockets)
-        deadline = time.monotonic() + seconds
-        while outstanding:
-            events = group.epoll.poll(0.5)
-            for fd, _ in events:
-                got = sockets[fd].recv_into(buffer)
-                missing[fd] -= got
-                outstanding -= got
-                if not got or missing[fd] < 0:
-                    raise RuntimeError("a member was cut off" if not got else "a member got too much")
-            if not events and time.monotonic() > deadline:
-                short = sum(map(bool, missing.values()))
-                raise TimeoutError(f"{outstanding} of {total} bytes missing, at {short} members")
-        if group.epoll.poll(0):
-            raise RuntimeError("a member got too much")
-        return total
+    def receive(self, name: str, frames: int, seconds: int, stride: int, width: int) -> dict[str, float]:
+        """Have some members get so many frames, and the others none."""
+        return receive(self._groups[name], frames, seconds, stride, width)
 
     def echo(self, name: str, in_flight: int, milliseconds: int) -> dict[str, float]:
-        """Keep messages under way for a time, then wait for the last; gives the messages and the seconds."""
-        group, buffer = self._groups[name], self._buffer
-        sockets, poll = group.sockets, group.epoll.poll
-        reply_size = SERVER_FRAME_SIZE if group.kind == "websocket" else CLIENT_FRAME_SIZE
-        requests = [client_frame(MESSAGE) * count for count in range(in_flight + 1)]
-        received = dict.fromkeys(sockets, 0)  # bytes of a reply that is not complete
-        start = time.perf_counter()
-        for sock in sockets.values():
-            sock.send(requests[in_flight])
-        messages, outstanding = 0, in_flight * len(sockets)
-        end = start + milliseconds / 1000
-        while outstanding:
-            events = poll(TIMEOUT_SECONDS)
-            if not events:
-                raise TimeoutError(f"{outstanding} messages did not come back")
-            going_on = time.perf_counter() < end
-            for fd, _ in events:
-                sock = sockets[fd]
-                got = sock.recv_into(buffer)
-                if not got:
-                    raise RuntimeError("a client was cut off")
-                replies, received[fd] = divmod(received[fd] + got, reply_size)
-                messages += replies
-                if not going_on:
-                    outstanding -= replies
-                elif replies:
-                    sock.send(requests[replies])  # always taken as a whole: the socket's buffer holds far more
-        return {"messages": messages, "seconds": time.perf_counter() - start}
+        """Keep messages under way for a time, then wait for the last."""
+        return echo(self._groups[name], in_flight, milliseconds)
 
-    def speak(self, name: str, rate: int, seconds: int) -> dict[str, float]:
-        """Have the first member send at a steady rate what all are to hear; gives the time until that in milliseconds.
+    def speak(self, name: str, rate: int, milliseconds: int, bystanders: str) -> dict[str, float]:
+        """Have the first say what all are to hear, at a steady rate."""
+        return speak(self._groups[name], rate, milliseconds, self._groups.get(bystanders))
 
-        It is measured at every fiftieth member. A member that hears less within `LATE_SECONDS` of the last message
-        counts as that late for all that it misses.
-        """
-        group, buffer = self._groups[name], self._buffer
-        sockets, poll = group.sockets, group.epoll.poll
-        speaker = next(iter(sockets.values()))
-        frame, total = client_frame(MESSAGE), rate * seconds
-        heard = dict.fromkeys(sockets, 0)  # bytes
-        watched = set(islice(sockets, 0, None, WATCHED))
-        sent_at: list[float] = []
-        waits: list[float] = []
-        missing = total * len(sockets) * SERVER_FRAME_SIZE
-        start = time.perf_counter()
-        end = start + seconds + LATE_SECONDS
-        now = start
-        while missing and now < end:
-            due = min(total, int((now - start) * rate) + 1)
-            while len(sent_at) < due:
-                speaker.send(frame)
-                sent_at.append(time.perf_counter())
-            for fd, _ in poll(0 if len(sent_at) < total else 0.01, EVENTS):
-                got = sockets[fd].recv_into(buffer)
-                if not got:
-                    raise RuntimeError("a member was cut off")
-                before, after = heard[fd], heard[fd] + got
-                heard[fd] = after
-                missing -= got
-                if fd in watched:
-                    now = time.perf_counter()
-                    first, last = before // SERVER_FRAME_SIZE, after // SERVER_FRAME_SIZE
-                    waits += [now - moment for moment in sent_at[first:last]]
-            now = time.perf_counter()
-        for fd in watched:
-            waits += [LATE_SECONDS] * (total - heard[fd] // SERVER_FRAME_SIZE)
-        waits.sort()
-        return {"p50": waits[len(waits) // 2] * 1000, "p99": waits[len(waits) * 99 // 100] * 1000}
-
-    def close(self, name: str) -> None:
+    def close(self, name: str) -> int:
         """Close a group's connections."""
-        self._groups.pop(name).close()
+        group = self._groups.pop(name)
+        group.epoll.close()
+        for client in group.clients:
+            client.sock.close()
+        return 0
 
 
-def exchange(wave: list[socket.socket], request: bytes, complete: Callable[[bytes], bytes | None]) -> Iterator[bytes]:
-    """Send a request on each socket, and give what comes back once it is complete."""
-    for sock in wave:
-        sock.sendall(request)
-    for sock in wave:
-        received = b""
-        while (answer := complete(received)) is None:
-            data = sock.recv(65536)
-            if not data:
-                raise RuntimeError(f"the server closed the connection after {received!r}")
-            received += data
-        yield answer
+def shake_hands(wave: list[Client], kind: str, path: str) -> None:
+    """Open the WebSockets of connections, and read what comes before all else."""
+    request = upgrade_request(path, compression=kind == "deflate")
+    for client in wave:
+        client.sock.sendall(request)
+    for client in wave:
+        head = read_head(client)
+        right = head == request if kind == "echoed" else head.startswith(b"HTTP/1.1 101 ")
+        if not right or (b"permessage-deflate" in head) != (b"permessage-deflate" in request):
+            raise RuntimeError(f"an unexpected answer to the handshake: {head!r}")
+        if kind in ("greeted", "socketio"):
+            read_frame(client)
+        if kind == "socketio":
+            client.sock.sendall(client_frame(b"40"))  # connect to its namespace
+    for client in wave if kind == "socketio" else ():
+        read_frame(client)
+
+
+def more(client: Client) -> None:
+    """Read some."""
+    data = client.sock.recv(65536)
+    if not data:
+        raise RuntimeError(f"the server closed the connection after {client.received!r}")
+    client.received += data
+
+
+def read(client: Client, size: int) -> bytes:
+    """Read so many bytes."""
+    while len(client.received) < size:
+        more(client)
+    data, client.received = client.received[:size], client.received[size:]
+    return data
+
+
+def read_head(client: Client) -> bytes:
+    """Read an HTTP response."""
+    while (end := client.received.find(b"\r\n\r\n")) < 0:
+        more(client)
+    return read(client, end + 4)
+
+
+def read_frame(client: Client) -> bytes:
+    """Read a frame of text, and give its payload."""
+    head = read(client, 2)
+    length = int.from_bytes(read(client, 2)) if head[1] == 126 else head[1]
+    return read(client, length)
+
+
+def inflate(client: Client) -> bytes:
+    """Read a compressed message."""
+    while (text := inflated(client.received)) is None:
+        more(client)
+    client.received = b""
+    return text
 
 
 def main() -> None:
     gc.disable()  # it makes no cycles
     load = Load()
-    serve(
-        {
-            "connect": load.connect,
-            "exchange": load.exchange,
-            "receive": load.receive,
-            "echo": load.echo,
-            "speak": load.speak,
-            "close": load.close,
-        }
-    )
+    orders = ("connect", "exchange", "fanout", "receive", "echo", "speak", "close")
+    serve({order: getattr(load, order) for order in orders})
 
 
 if __name__ == "__main__":

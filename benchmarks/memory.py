@@ -1,58 +1,60 @@
-"""Memory of an idle WebSocket connection: the slope between 5,000 and 10,000 that have each had one message.
+"""Memory of an idle WebSocket client: the slope between 5,000 and 10,000 that have each had one message.
 
-Bytes of resident memory a connection, as `tidegate status --json` tells them; what the kernel holds for a socket is
-not in it. Of a worker plain, and with compression negotiated, where the message is compressed both ways; of a gateway
-plain, and with a uid, three groups and a small session. The reference is a bare uvloop server, counted likewise. Each
-run starts new processes.
+Resident bytes a client; what the kernel holds for a socket is not in it. Of a gateway: plain, with compression
+negotiated (the message is compressed both ways), and with a uid, three groups and a small session; and of the worker
+that serves these clients. The reference is a bare uvloop server, counted likewise. Each run starts new processes.
 """
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 
 from benchmarks.cluster import Cluster
 from benchmarks.figures import Row
-from benchmarks.processes import Helper, Tidegate, bare, load
+from benchmarks.processes import Server, load, memory_of
 
 __all__ = ["RUNS", "run"]
 
 RUNS = 3
 STEP = 5000
-SETTLE_SECONDS = 1.5
+SETTLE_SECONDS = 1.2
 """More than a beat of what runs once a second."""
+CASES = (
+    ("an idle client", "echo", "websocket"),
+    ("an idle client with compression", "compressed", "deflate"),
+    ("an idle client with a uid, three groups and a session", "known", "websocket"),
+)
 
 
-def run(runs: int) -> list[Row]:
+def run(runs: int, step: int = STEP) -> list[Row]:
     """Measure."""
-    plain = Row("an idle connection", "bytes", "bare uvloop")
-    compressed = Row("an idle connection with compression", "bytes", "bare uvloop")
-    gateway = Row("an idle client of a gateway", "bytes", "bare uvloop")
-    known = Row("the same with a uid, three groups and a session", "bytes", "bare uvloop")
+    of_gateway = {app: Row(f"{label}: the gateway", "bytes", "bare uvloop") for label, app, _ in CASES}
+    of_worker = {app: Row(f"{label}: the worker", "bytes", "bare uvloop") for label, app, _ in CASES}
     for _ in range(runs):
-        with bare("echo") as server:
-            reference = slope(server, "plain")
-        with Tidegate("plain") as app:
-            plain.add(slope(app, "websocket"), reference)
-        with Tidegate("compressed") as app:
-            compressed.add(slope(app, "deflate"), reference)
-        with Cluster("echo") as cluster:
-            gateway.add(slope(cluster, "websocket"), reference)
-        with Cluster("known") as cluster:
-            known.add(slope(cluster, "websocket"), reference)
-    return [plain, compressed, gateway, known]
+        with Server(sys.executable, "-m", "benchmarks.bare", "echo") as server:
+            (bare,) = slopes(server.port, "echoed", step, lambda: (memory_of(server.pids),))
+        for _, app, kind in CASES:
+            with Cluster(app) as cluster:
+                gateway, worker = slopes(cluster.port, kind, step, lambda: memories(cluster))
+            of_gateway[app].add(gateway, bare)
+            of_worker[app].add(worker, bare)
+    return [row for _, app, _ in CASES for row in (of_gateway[app], of_worker[app])]
 
 
-def slope(server: Tidegate | Cluster | Helper, kind: str) -> float:
-    """Bytes a connection."""
-    with load() as clients:
-        before = memory_with_more(server, clients, kind, "first")
-        after = memory_with_more(server, clients, kind, "second")
-    return (after - before) / STEP
+def memories(cluster: Cluster) -> tuple[int, int]:
+    """Bytes of both."""
+    return cluster.memory("Gateway"), cluster.memory("BusinessWorker")
 
 
-def memory_with_more(server: Tidegate | Cluster | Helper, clients: Helper, kind: str, group: str) -> int:
-    """Connect some, have a message from each come back, and look at the memory once all is quiet."""
-    clients.ask("connect", group, kind, server.port, STEP)
-    clients.ask("exchange", group)
-    time.sleep(SETTLE_SECONDS)
-    return int(server.ask("memory")) if isinstance(server, Helper) else server.memory
+def slopes(port: int, kind: str, step: int, memory: Callable[[], tuple[int, ...]]) -> list[float]:
+    """Bytes a client, of each process."""
+    with load(compresses=kind == "deflate") as clients:
+        found = []
+        for group in ("first", "second"):
+            clients.ask("connect", group, kind, port, step, "/")
+            clients.ask("exchange", group)
+            time.sleep(SETTLE_SECONDS)
+            found.append(memory())
+    return [(after - before) / step for before, after in zip(*found, strict=True)]

@@ -1,4 +1,4 @@
-"""Starting the servers and the load, each on its core, and ending them whatever happens."""
+"""Starting servers and load, each on its core, looking at what they cost, and ending them whatever happens."""
 
 from __future__ import annotations
 
@@ -7,29 +7,51 @@ import json
 import os
 import resource
 import select
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["BenchmarkError", "Helper", "Tidegate", "bare", "load", "prepare", "wait_for_members"]
+from benchmarks import native
+
+__all__ = [
+    "BenchmarkError",
+    "Helper",
+    "Server",
+    "cores",
+    "cpu_of",
+    "load",
+    "memory_of",
+    "prepare",
+    "reference",
+    "started_on",
+]
 
 FOLDER = Path(__file__).resolve().parent
 ANSWER_SECONDS = 60
-START_SECONDS = 20
 STOP_SECONDS = 15
 POLL_SECONDS = 0.05
-FILES_NEEDED = 10_200
+FILES_NEEDED = 10_400
 """By a process that holds 10,000 connections."""
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class BenchmarkError(Exception):
     """What went wrong, in one line."""
+
+
+@dataclass(slots=True)
+class Cores:
+    """Which process goes where; empty where there is no choice."""
+
+    server: set[int] = field(default_factory=set)
+    load: set[int] = field(default_factory=set)
+
+
+cores = Cores()
 
 
 def prepare() -> str:
@@ -51,17 +73,6 @@ def prepare() -> str:
     return f"server on core {available[0]}, load on core {available[1]}"
 
 
-@dataclass(slots=True)
-class Cores:
-    """Which process goes where; empty where there is no choice."""
-
-    server: set[int] = field(default_factory=set)
-    load: set[int] = field(default_factory=set)
-
-
-cores = Cores()
-
-
 @contextlib.contextmanager
 def started_on(chosen: set[int]) -> Iterator[None]:
     """What is started meanwhile has these cores."""
@@ -73,22 +84,58 @@ def started_on(chosen: set[int]) -> Iterator[None]:
         os.sched_setaffinity(0, own)
 
 
-class Helper:
-    """A module of this package that runs as a process, and takes orders. Ends with the `with` block."""
+def cpu_of(pids: Sequence[int]) -> float:
+    """Seconds of CPU time that processes have had, with all their threads.
 
-    def __init__(self, module: str, *arguments: str, on: set[int]) -> None:
-        self._command = ["-m", f"benchmarks.{module}", *arguments]
-        self._cores = on
-        self.port = 0
+    Raises:
+        BenchmarkError: where one has ended.
+    """
+    return sum(map(_cpu_of, pids))
+
+
+def _cpu_of(pid: int) -> float:
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        with contextlib.suppress(FileNotFoundError):  # not in every kernel
+            return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise BenchmarkError(f"process {pid} is gone") from error
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+
+def memory_of(pids: Sequence[int]) -> int:
+    """Bytes that are resident, counted page by page: the system's own sums lag behind.
+
+    Raises:
+        BenchmarkError: where a process has ended.
+    """
+    total = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError) as error:
+            raise BenchmarkError(f"process {pid} is gone") from error
+        total += next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Rss:"))
+    return total
+
+
+class Helper:
+    """A program that runs beside, and takes orders. Ends with the `with` block."""
+
+    def __init__(self, *command: str, on: set[int], environment: Mapping[str, str] | None = None) -> None:
+        self.name = " ".join(command[-2:])
+        self._command, self._cores, self._environment = command, on, environment
 
     def __enter__(self) -> Self:
         with started_on(self._cores):
             self._process = subprocess.Popen(
-                [sys.executable, *self._command],
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
                 cwd=FOLDER.parent,
+                env=self._environment,
                 start_new_session=True,  # Ctrl-C is for the one who ends it
             )
         return self
@@ -99,6 +146,11 @@ class Helper:
             if pipe is not None:
                 pipe.close()
 
+    @property
+    def pids(self) -> list[int]:
+        """Of its process."""
+        return [self._process.pid]
+
     def read_line(self) -> bytes:
         """The next line that it prints.
 
@@ -107,10 +159,10 @@ class Helper:
         """
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], ANSWER_SECONDS)[0]:
-            raise BenchmarkError(f"{' '.join(self._command)}: no answer within {ANSWER_SECONDS} s")
+            raise BenchmarkError(f"{self.name}: no answer within {ANSWER_SECONDS} s")
         line = self._process.stdout.readline()
         if not line:
-            raise BenchmarkError(f"{' '.join(self._command)} has ended")
+            raise BenchmarkError(f"{self.name} has ended")
         return line
 
     def order(self, *words: object) -> None:
@@ -119,11 +171,18 @@ class Helper:
         try:
             self._process.stdin.write(" ".join(map(str, words)).encode() + b"\n")
         except BrokenPipeError:
-            raise BenchmarkError(f"{' '.join(self._command)} has ended") from None
+            raise BenchmarkError(f"{self.name} has ended") from None
 
     def result(self) -> Any:
-        """The answer to the order."""
-        return unpack(self.read_line())
+        """The answer to the order.
+
+        Raises:
+            BenchmarkError: where it is an error.
+        """
+        answer = json.loads(self.read_line())
+        if "error" in answer:
+            raise BenchmarkError(answer["error"])
+        return answer["result"]
 
     def ask(self, *words: object) -> Any:
         """Give an order and wait for its answer."""
@@ -131,120 +190,39 @@ class Helper:
         return self.result()
 
 
-def load() -> Helper:
-    """Clients, on the load's core."""
-    return Helper("load", on=cores.load)
-
-
-@contextlib.contextmanager
-def bare(kind: str) -> Iterator[Helper]:
-    """A reference server, on the server's core, with its port known."""
-    with Helper("bare", kind, on=cores.server) as helper:
-        helper.port = int(helper.read_line())
-        yield helper
-
-
-class Tidegate:
-    """An app of `servers.py`, started as a user would, in a run folder of its own. Ends with the `with` block.
+class Server(Helper):
+    """A program that prints the port on which it serves, on the server's core.
 
     Attributes:
-        port: of its WebSocket worker.
+        port: that it printed.
     """
 
-    def __init__(self, app: str) -> None:
-        self._app = app
-        self._folder = tempfile.TemporaryDirectory(prefix="tidegate-bench-")
-        self._log = Path(self._folder.name) / "log"
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
-        self._environment["TIDEGATE_RUN_DIR"] = self._folder.name
-        self.port = 0
+    port = 0
+
+    def __init__(self, *command: str) -> None:
+        super().__init__(*command, on=cores.server)
 
     def __enter__(self) -> Self:
-        with self._log.open("wb") as log, started_on(cores.server):
-            self._process = subprocess.Popen(
-                self._command("start", f"{FOLDER / 'servers.py'}:{self._app}"),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,
-            )
+        super().__enter__()
         try:
-            listening = self._wait_until_ready()
-            self.port = listening["websocket"]
-            self._orders = socket.create_connection(("127.0.0.1", listening["text"]), timeout=ANSWER_SECONDS)
-            self._answers = self._orders.makefile("rb")
+            self.port = int(self.read_line())
         except BaseException:
-            self._end()
+            self.__exit__()
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._answers.close()
-        self._orders.close()
-        self._end()
 
-    def _end(self) -> None:
-        end(self._process)
-        self._folder.cleanup()
-
-    def _command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "tidegate", *words]
-
-    def _wait_until_ready(self) -> dict[str, int]:
-        """Ports by scheme, once the process serves."""
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(BenchmarkError):
-                row = self._row()
-                if row["state"] == "running" and len(row["listen"]) == 2:
-                    urls = [listen.partition("://") for listen in row["listen"]]
-                    return {scheme: int(rest.rpartition(":")[2]) for scheme, _, rest in urls}
-            time.sleep(POLL_SECONDS)
-        raise BenchmarkError(f"{self._app} did not start: {self._log.read_text().strip()}")
-
-    def _row(self) -> dict[str, Any]:
-        """What `tidegate status --json` says of the process."""
-        done = subprocess.run(
-            self._command("status", "--json"), capture_output=True, env=self._environment, timeout=ANSWER_SECONDS
-        )
-        if done.returncode:
-            raise BenchmarkError(f"tidegate status: {done.stderr.decode().strip()}")
-        rows: list[dict[str, Any]] = json.loads(done.stdout)["processes"]
-        if not rows:
-            raise BenchmarkError("tidegate status knows no process")
-        return rows[0]
-
-    @property
-    def memory(self) -> int:
-        """Bytes of memory that the process has."""
-        memory = self._row()["memory"]
-        if memory is None:
-            raise BenchmarkError(f"tidegate status knows no memory: {self._log.read_text().strip()}")
-        return int(memory)
-
-    def ask(self, *words: object) -> Any:
-        """Give an order and wait for its answer."""
-        try:
-            self._orders.sendall(" ".join(map(str, words)).encode() + b"\n")
-            line = self._answers.readline()
-        except OSError as error:
-            raise BenchmarkError(f"{self._app} does not answer: {error}") from error
-        if not line:
-            raise BenchmarkError(f"{self._app} has ended: {self._log.read_text().strip()}")
-        return unpack(line)
+def load(*, compresses: bool = False) -> Helper:
+    """Clients, on the load's core: in C where there is a compiler, but for compression."""
+    path = None if compresses else native.program("load")
+    return Helper(*([str(path)] if path else [sys.executable, "-m", "benchmarks.load"]), on=cores.load)
 
 
-def unpack(line: bytes) -> Any:
-    """An answer's result.
-
-    Raises:
-        BenchmarkError: where it is an error.
-    """
-    answer = json.loads(line)
-    if "error" in answer:
-        raise BenchmarkError(answer["error"])
-    return answer["result"]
+def reference(name: str, *arguments: str) -> Server:
+    """A server without features: "send" or "echo", in C where there is a compiler."""
+    path = native.program(name)
+    command = [str(path)] if path else [sys.executable, "-m", "benchmarks.bare", name]
+    return Server(*command, *arguments)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -257,14 +235,14 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def wait_for_members(server: Helper | Tidegate, count: int) -> None:
-    """Wait until so many are connected to a server.
+def wait_until(done: Any, what: str, seconds: float = ANSWER_SECONDS) -> None:
+    """Wait for something.
 
     Raises:
         BenchmarkError: where that does not come about.
     """
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while (members := server.ask("members")) != count:
+    deadline = time.monotonic() + seconds
+    while not done():
         if time.monotonic() > deadline:
-            raise BenchmarkError(f"{members} members instead of {count}")
+            raise BenchmarkError(f"not within {seconds:.0f} s: {what}")
         time.sleep(POLL_SECONDS)
