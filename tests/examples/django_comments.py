@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.cookiejar
-import os
 import re
 import subprocess
 import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.error import HTTPError
 
 from tests.examples.support import Example
-from tests.process.support import SECONDS, Foreground, Place, is_alive, until
+from tests.process.support import SECONDS, Foreground, Place, is_alive
 
-__all__ = ["MANAGE", "Visitor", "comments_site", "left", "live", "password_of", "run"]
+__all__ = ["MANAGE", "Visitor", "comments_site", "live", "password_of", "processes", "run"]
 
 MANAGE = "examples/django_comments/manage.py"
 PASSWORD = r"The users kim and lee are new, the password of both is (\S+)\n"
@@ -53,9 +54,13 @@ def run(example: Example, code: str, **environment: str) -> subprocess.Completed
     )
 
 
-def left(place: Place) -> list[int]:
-    """Processes that were started in this place, and live."""
-    return [pid for pid in place._left() if is_alive(pid)]
+def processes(place: Place) -> dict[int, str]:
+    """Those that were started in this place and live, by their ids, as the system names them."""
+    found = {}
+    for pid in place._left():
+        with contextlib.suppress(OSError):
+            found[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return {pid: command for pid, command in found.items() if is_alive(pid)}
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -63,12 +68,19 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
+class Forgetful(http.cookiejar.DefaultCookiePolicy):
+    """Does not keep what the next page would show and take out: this visitor looks at none."""
+
+    def set_ok(self, cookie: http.cookiejar.Cookie, request: urllib.request.Request) -> bool:
+        return cookie.name != "messages" and super().set_ok(cookie, request)
+
+
 class Visitor:
     """Somebody with cookies."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.cookies = http.cookiejar.CookieJar()
+        self.cookies = http.cookiejar.CookieJar(Forgetful())
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.cookies), NoRedirects()
         )
@@ -81,10 +93,13 @@ class Visitor:
         """Ask for a page; gives the status and the body."""
         return self._open(urllib.request.Request(self.url + path))
 
-    def post(self, path: str, token: bool = True, **fields: object) -> tuple[int, str]:
-        """Send a form, with the token against forgery or without."""
-        headers = {"X-CSRFToken": self._token()} if token else {}
-        return self._open(urllib.request.Request(self.url + path, urllib.parse.urlencode(fields).encode(), headers))
+    def post(self, path: str, **fields: object) -> tuple[int, str]:
+        """Send a form."""
+        return self._send(path, fields, {"X-CSRFToken": dict(self).get("csrftoken", "")})
+
+    def forge(self, path: str, **fields: object) -> tuple[int, str]:
+        """Send a form as another site's page would: with the cookies, without the token."""
+        return self._send(path, fields, {})
 
     def log_in(self, name: str, password: str) -> Visitor:
         self.get("/login/")
@@ -92,8 +107,8 @@ class Visitor:
         assert status == 302, body
         return self
 
-    def _token(self) -> str:
-        return dict(self).get("csrftoken", "")
+    def _send(self, path: str, fields: dict[str, object], headers: dict[str, str]) -> tuple[int, str]:
+        return self._open(urllib.request.Request(self.url + path, urllib.parse.urlencode(fields).encode(), headers))
 
     def _open(self, request: urllib.request.Request) -> tuple[int, str]:
         try:
@@ -102,24 +117,3 @@ class Visitor:
         except HTTPError as error:
             with error:
                 return error.code, error.read().decode()
-
-
-def child_of(place: Place, parent: int, part: str) -> int:
-    """The process that another has started and whose command has this in it, once there is one."""
-
-    def find() -> int | None:
-        for pid in place._left():
-            try:
-                with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/cmdline") as command:
-                    is_child = int(stat.read().rpartition(") ")[2].split()[1]) == parent
-                    if is_child and part in command.read():
-                        return pid
-            except OSError:
-                continue
-        return None
-
-    return int(until(find) or 0)
-
-
-def linux() -> bool:
-    return os.path.isdir("/proc/self")

@@ -1,0 +1,117 @@
+"""`manage.py live`: what it starts, once, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.examples.django_comments import MANAGE, Visitor, comments_site, live, password_of, processes
+from tests.examples.support import Example, is_open
+from tests.process.support import Foreground, Place, until
+
+pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc")
+
+
+@pytest.fixture(scope="module")
+def site(place: Place) -> Example:
+    """With a database, made by a first start."""
+    site = comments_site(place)
+    first = live(site)
+    assert password_of(first.out.read_text())
+    first.press_ctrl_c()
+    first.ends()
+    return site
+
+
+@pytest.fixture
+def running(site: Example) -> Iterator[Foreground]:
+    until(lambda: not processes(site.place))
+    running = live(site)
+    yield running
+    running.press_ctrl_c()
+    running.ends()
+    until(lambda: not processes(site.place))
+
+
+def of(site: Example, part: str) -> set[int]:
+    return {pid for pid, command in processes(site.place).items() if part in command}
+
+
+def ctrl_c(running: Foreground) -> None:
+    running.press_ctrl_c()
+
+
+def terminate(running: Foreground) -> None:
+    os.kill(running.pid, signal.SIGTERM)
+
+
+def kill(running: Foreground) -> None:
+    os.kill(running.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("how", "code"), [(ctrl_c, 0), (terminate, 0), (kill, -9)])
+def test_it_leaves_no_process_behind(site: Example, how: Callable[[Foreground], None], code: int) -> None:
+    running = live(site)
+    assert len(of(site, "cluster.py")) == len(of(site, "runserver")) == 1
+    assert len(processes(site.place)) > 4
+    how(running)
+    assert running.ends() == code
+    until(lambda: not processes(site.place))
+    assert not any(is_open(port) for port in site.ports.values())
+    assert "The users" not in running.out.read_text()  # they are there since the first start
+    assert "Traceback" not in running.err.read_text()
+
+
+def test_it_ends_with_one_signal_while_it_starts(site: Example) -> None:
+    starting = site.start(MANAGE, "live")
+    until(lambda: of(site, "cluster.py"))
+    terminate(starting)
+    starting.ends()
+    until(lambda: not processes(site.place))
+
+
+def test_a_reload_of_the_site_leaves_the_cluster_alone(site: Example, running: Foreground) -> None:
+    server, cluster = of(site, "runserver"), of(site, "_child") | of(site, "cluster.py")
+    views = site.folder / "comments" / "views.py"
+    code = views.read_text()
+
+    change(views, "this is no Python\n", lambda: "SyntaxError" in running.err.read_text())
+    change(views, code + "\n\ndef later(request: HttpRequest) -> HttpResponse:\n    return HttpResponse()\n",
+           lambda: of(site, "runserver") - server and is_open(site.ports[8000]))  # fmt: skip
+    assert Visitor(site.url(8000)).get("/")[0] == 200
+    assert of(site, "_child") | of(site, "cluster.py") == cluster
+    assert len(of(site, "runserver")) == 1
+
+
+def change(path: Path, text: str, is_noticed: Callable[[], object]) -> None:
+    """Write a file again until the reloader, which may not watch it yet, has noticed."""
+    path.write_text(text)
+    for _ in range(5):
+        try:
+            until(is_noticed, 4)
+            return
+        except AssertionError:
+            path.touch()
+    until(is_noticed)
+
+
+def test_it_ends_where_the_cluster_does(site: Example) -> None:
+    until(lambda: not processes(site.place))
+    running = live(site)
+    (cluster,) = of(site, "cluster.py")
+    os.kill(cluster, signal.SIGKILL)
+    assert running.ends() == 1
+    assert running.err.read_text().endswith("CommandError: the cluster has ended: it says why above\n")
+    until(lambda: not processes(site.place))
+
+
+def test_a_second_one_says_what_is_wrong_and_the_first_goes_on(site: Example, running: Foreground) -> None:
+    second = site.start(MANAGE, "live", "1")
+    assert second.ends() == 1
+    assert "running already" in second.err.read_text()
+    assert "CommandError: the cluster has ended" in second.err.read_text()
+    assert Visitor(site.url(8000)).get("/")[0] == 200
