@@ -52,10 +52,11 @@ static void fanout(struct group *group, int times, int frames) {
                 give_up("%d members did not get all of message %d", missing, i + 1);
             for (int j = 0; j < ready; j++) {
                 struct client *client = events[j].data.ptr;
+                size_t before = client->got;
                 take(group, client);
                 if (client->got > until)
                     give_up("a member got too much");
-                missing -= client->got == until;
+                missing -= client->got == until && before != until;
             }
         }
     }
@@ -80,10 +81,11 @@ static void receive(struct group *group, long frames, int seconds, int stride, i
             give_up("%d members did not get all", missing);
         for (int i = 0; i < ready; i++) {
             struct client *client = events[i].data.ptr;
+            size_t before = client->got;
             take(group, client);
-            if (client->got > share || (client - group->clients) % stride >= width)
+            if (client->got > share || (client->got && (client - group->clients) % stride >= width))
                 give_up("a member got too much");
-            missing -= client->got == share;
+            missing -= client->got == share && before != share;
         }
     }
     end_of_order(group);
@@ -142,8 +144,9 @@ static void look_at(struct bystanders *these, double until) {
     struct epoll_event events[EVENTS];
     for (int i = wait_for(group, events, EVENTS, 0); i-- > 0;) {
         struct client *client = events[i].data.ptr;
+        size_t before = client->got;
         take(group, client);
-        if (client->got != (size_t)client->sent * group->frames.reply_size)
+        if (client->got == before || client->got != (size_t)client->sent * group->frames.reply_size)
             continue;
         double *due = these->due + (client - group->clients);
         these->waits[these->count++] = now() - *due;
