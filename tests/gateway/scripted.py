@@ -64,6 +64,10 @@ class Link:
         self.queue.append(data)
         self.size += len(data)
 
+    def send_all(self, pieces: list[bytes]) -> None:
+        for data in pieces:
+            self.send(data)
+
     @property
     def is_full(self) -> bool:
         self.was_full = self.was_full or self.size > LIMIT

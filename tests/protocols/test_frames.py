@@ -24,6 +24,7 @@ from tests.protocols.support import (
     held,
     opened,
 )
+from tests.twins import both_loops as both_loops
 from tidegate.protocols import Message
 from tidegate.protocols.frames import close_frame, rotate
 

@@ -27,6 +27,7 @@ from tests.protocols.support import (
     opened,
     unshaken,
 )
+from tests.twins import both_loops as both_loops
 from tidegate.errors import ProtocolError
 from tidegate.protocols import WebSocket
 from tidegate.protocols.assembly import Assembly

@@ -32,6 +32,7 @@ from tests.protocols.support import (
     opened,
     request,
 )
+from tests.twins import both_loops as both_loops
 from tidegate.protocols import Message, WebSocket
 from tidegate.protocols.handshake import MAX_REQUEST_SIZE
 

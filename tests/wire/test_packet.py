@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.twins import both_loops as both_loops
 from tests.wire.support import read_packets, vectors
 from tidegate.wire import commands, php
 from tidegate.wire.packet import DEFAULT_MAX_PACKET_SIZE, HEADER, HEADER_SIZE, Packet, PacketReader, pack

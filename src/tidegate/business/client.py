@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections import deque
 from collections.abc import Awaitable, Mapping
 from threading import get_ident
@@ -23,16 +22,13 @@ from tidegate.wire.commands import (
     SEND_TO_ONE,
     UNBIND_UID,
 )
-from tidegate.wire.packet import HEADER_SIZE, pack
+from tidegate.wire.packet import HEADER_SIZE, pack, pack_packet
 
 if TYPE_CHECKING:
     from tidegate.business.dispatcher import Event
     from tidegate.business.remote import RemoteGateway
 
 __all__ = ["Client"]
-
-pack_header = struct.Struct("!IB12xIB6x").pack
-"""The header of a packet without ext data: its length, the command, the connection id, and flags."""
 
 
 class Client:
@@ -134,19 +130,16 @@ class Client:
             TypeError, ValueError: it is neither, or longer than a packet may be.
         """
         gateway = self._gateway
-        flags = SCALAR
         if type(message) is str:
-            body = message.encode()
+            flags = RAW | SCALAR if raw else SCALAR
         else:
-            body = encode_message(message)
-            if not raw:
-                flags |= gateway.binary_flag
-        if raw:
-            flags |= RAW
-        size = HEADER_SIZE + len(body)
-        if size > gateway.max_packet_size:
-            raise ValueError(f"a message of {len(body)} bytes is longer than a packet to the gateway may be")
-        packet = pack_header(size, SEND_TO_ONE, self._number, flags) + body
+            message = encode_message(message)
+            flags = RAW | SCALAR if raw else SCALAR | gateway.binary_flag
+        packet = pack_packet(SEND_TO_ONE, 0, 0, 0, 0, self._number, flags, 0, b"", message)
+        if len(packet) > gateway.max_packet_size:
+            raise ValueError(
+                f"a message of {len(packet) - HEADER_SIZE} bytes is longer than a packet to the gateway may be"
+            )
         link = gateway.link
         if link is None or get_ident() != gateway.thread or not link.put(packet):
             gateway.send(packet)

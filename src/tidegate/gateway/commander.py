@@ -95,7 +95,9 @@ class Commander:
         client = self._clients.get(number)
         if client is None:
             return
-        if flags & RAW:
+        if flags == SCALAR:  # as it most often is
+            client.send_body(body)
+        elif flags & RAW:
             fan_out_frame((client,), body)
         else:
             client.send(_message(flags, body))

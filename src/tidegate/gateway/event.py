@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tidegate.gateway.connection import GatewayConnection
 from tidegate.protocols import Message
 from tidegate.wire.commands import BINARY, IPV6, ON_WEBSOCKET_CONNECT, SCALAR
-from tidegate.wire.packet import HEADER, HEADER_SIZE
+from tidegate.wire.packet import pack_packet
 
 __all__ = ["Place", "pack_event"]
 
@@ -34,23 +34,12 @@ def pack_event(place: Place, client: GatewayConnection, command: int, message: M
         flags = 0
     elif is_tidegate and isinstance(message, bytes):
         flags = SCALAR | BINARY
-    body = message.encode() if isinstance(message, str) else message
     origin = client.origin
     if isinstance(origin, bytes):
         if is_tidegate:
             ext = origin + ext
             flags |= IPV6
         origin = 0
-    header = HEADER.pack(
-        HEADER_SIZE + len(ext) + len(body),
-        command,
-        place.ip,
-        place.port,
-        origin,
-        client.port,
-        client.id,
-        flags,
-        place.gateway_port,
-        len(ext),
+    return pack_packet(
+        command, place.ip, place.port, origin, client.port, client.id, flags, place.gateway_port, ext, message
     )
-    return header + ext + body

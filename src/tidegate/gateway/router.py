@@ -25,7 +25,7 @@ from tidegate.net.reactor import Reactor
 from tidegate.net.throttle import Throttle
 from tidegate.protocols import Message
 from tidegate.wire.commands import BINARY, EVENT_NAMES, ON_CLOSE, ON_CONNECT, ON_MESSAGE, SCALAR
-from tidegate.wire.packet import HEADER, HEADER_SIZE
+from tidegate.wire.packet import pack_packet
 
 __all__ = ["Choice", "Router", "RouterStats"]
 
@@ -105,51 +105,37 @@ class Router:
 
     def forward(self, client: GatewayConnection, messages: list[Message]) -> None:
         """Send what came from a client in one read."""
-        peer = client.peer
+        peer, origin = client.peer, client.origin
         if (
             peer is None
             or peer.link is None
             or peer.is_draining
             or self._own is not None
             or ON_MESSAGE not in peer.events
-            or type(client.origin) is bytes
+            or isinstance(origin, bytes)
         ):
             for message in messages:
                 if client.is_open:  # it is not, once one of them was too much
                     self.event(client, ON_MESSAGE, message)
             return
-        place, link, session = self._place, peer.link, client.session
-        pack, size, limit = HEADER.pack, HEADER_SIZE + len(session), self._max_packet_size
+        place, session, port, number = self._place, client.session, client.port, client.id
         window = peer.window if peer.is_tidegate else None
+        packets: list[bytes] = []
         for message in messages:
-            flags = SCALAR
-            if type(message) is str:
-                body = message.encode()
-            else:
-                body = message  # type: ignore[assignment] # bytes, as the codecs give
-                if window is not None:
-                    flags = SCALAR | BINARY
-            length = size + len(body)
-            if length > limit:
-                self._refuse(client, length)
-                return
-            header = pack(
-                length,
-                ON_MESSAGE,
-                place.ip,
-                place.port,
-                client.origin,
-                client.port,
-                client.id,
-                flags,
-                place.gateway_port,
-                len(session),
+            flags = SCALAR if type(message) is str or window is None else SCALAR | BINARY
+            packet = pack_packet(
+                ON_MESSAGE, place.ip, place.port, origin, port, number, flags, place.gateway_port, session, message
             )
-            link.send(header + session + body)
+            if len(packet) > self._max_packet_size:
+                peer.link.send_all(packets)
+                self._refuse(client, len(packet))
+                return
+            packets.append(packet)
             if window is not None:  # as its `add` does
                 window.sent += 1
                 window.size += len(message)
                 window.events[window.sent] = (client, ON_MESSAGE, message)
+        peer.link.send_all(packets)
         if peer.is_full:
             self._hold_up(client, peer)
 

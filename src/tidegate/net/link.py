@@ -126,6 +126,15 @@ class Link(asyncio.BufferedProtocol):
         self._queue.append(data)
         self._size += len(data)
 
+    def send_all(self, pieces: list[bytes]) -> None:
+        """Do what `send` does for each."""
+        if self.is_closed or self.closing or not pieces:
+            return
+        if not self._queue and not self._blocked:
+            self._reactor.flush_first(self)
+        self._queue += pieces
+        self._size += sum(map(len, pieces))
+
     def pause_reading(self) -> None:
         """Take nothing more in, until `resume_reading`."""
         if not self._paused and not self.closing and not self.is_closed and self._transport is not None:

@@ -95,6 +95,16 @@ class Outbox(asyncio.BufferedProtocol):
         self._queue.append(frame)  # type: ignore[union-attr] # there is one, since there is room in it
         return True
 
+    def send_body(self, body: bytes) -> bool:
+        """Send a message whose kind nobody has said: text where it is UTF-8, else binary."""
+        frame = self._codec.encode_body(body)
+        room = self._room - len(frame)
+        if room < 0:
+            return self._send_first(frame)
+        self._room = room
+        self._queue.append(frame)  # type: ignore[union-attr] # there is one, since there is room in it
+        return True
+
     def _encode(self, data: Sendable) -> bytes:
         codec = self._codec
         if isinstance(data, bytearray | memoryview):
@@ -103,7 +113,7 @@ class Outbox(asyncio.BufferedProtocol):
             if frame is not None:
                 return frame
         if not codec.shared:
-            return _as_bytes(codec.encode(data))
+            return codec.encode(data)
         if not isinstance(data, str | bytes):
             raise TypeError(f"a message is str or bytes, not {type(data).__name__}")
         frame = codec.encode(data)
@@ -268,12 +278,3 @@ class Outbox(asyncio.BufferedProtocol):
 
     def _flushed(self) -> None:
         raise NotImplementedError
-
-
-def _as_bytes(frame: object) -> bytes:
-    """What a user's own codec made of a message."""
-    if isinstance(frame, bytes):
-        return frame
-    if isinstance(frame, bytearray | memoryview):
-        return bytes(frame)
-    raise TypeError(f"encode gives bytes, not {type(frame).__name__}")

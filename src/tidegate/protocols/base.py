@@ -69,6 +69,13 @@ class Codec:
         """Give the bytes of one message."""
         raise NotImplementedError
 
+    def encode_body(self, body: bytes) -> bytes:
+        """Give those of a message whose kind nobody has said: text where it is UTF-8, else binary."""
+        try:
+            return self.encode(body.decode())
+        except UnicodeDecodeError:
+            return self.encode(body)
+
     def take_output(self) -> bytes:
         """Give `output`, which is empty from then on."""
         return b""
@@ -131,7 +138,12 @@ class CustomCodec(Codec):
         return messages
 
     def encode(self, message: Message) -> bytes:
-        return self._codec.encode(message)
+        frame: object = self._codec.encode(message)
+        if isinstance(frame, bytes):
+            return frame
+        if isinstance(frame, bytearray | memoryview):
+            return bytes(frame)
+        raise TypeError(f"encode gives bytes, not {type(frame).__name__}")
 
 
 def ended_by(error: ProtocolError, reply: bytes = b"") -> Ending:

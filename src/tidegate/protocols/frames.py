@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tidegate.errors import ProtocolError
+from tidegate.speedups import compiled
 
 __all__ = [
     "BINARY",
@@ -13,11 +16,12 @@ __all__ = [
     "PING",
     "PONG",
     "RSV1",
-    "SHORT_BINARY",
-    "SHORT_TEXT",
     "TEXT",
+    "body_frame",
+    "body_frame_in_python",
     "close_frame",
     "make_frame",
+    "make_frame_in_python",
     "parse_close",
     "rotate",
     "sendable_code",
@@ -28,27 +32,41 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 MAX_CONTROL_PAYLOAD = 125  # section 5.5
 
-# A broadcast's header is made once, but an echo's each time: the short ones are kept ready.
-SHORT_TEXT = tuple(bytes((FIN | TEXT, length)) for length in range(126))
-SHORT_BINARY = tuple(bytes((FIN | BINARY, length)) for length in range(126))
-
 # Codes that may stand in a close frame: those that section 7.4.1 and the IANA registry define for it, and the two
 # ranges of section 7.4.2 that are open to libraries and applications.
 DEFINED_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 
 
-def make_frame(first: int, payload: bytes) -> bytes:
+def make_frame_in_python(first: int, payload: str | bytes) -> bytes:
     """A frame as a server sends it, without a mask (section 5.2).
 
     Args:
         first: FIN, reserved bits and opcode.
+        payload: `str` leaves as UTF-8.
     """
+    if isinstance(payload, str):
+        payload = payload.encode()
     length = len(payload)
     if length < 126:
         return bytes((first, length)) + payload
     if length < 65536:
         return bytes((first, 126, length >> 8, length & 255)) + payload
     return bytes((first, 127)) + length.to_bytes(8) + payload
+
+
+def body_frame_in_python(body: bytes) -> bytes:
+    """A frame of a message whose kind nobody has said: text where it is UTF-8, else binary."""
+    opcode = TEXT
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError:
+            opcode = BINARY
+    return make_frame_in_python(FIN | opcode, body)
+
+
+make_frame: Callable[[int, str | bytes], bytes] = make_frame_in_python if compiled is None else compiled.make_frame
+body_frame: Callable[[bytes], bytes] = body_frame_in_python if compiled is None else compiled.body_frame
 
 
 def close_frame(code: int, reason: str) -> bytes:

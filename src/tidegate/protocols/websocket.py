@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tidegate.errors import ProtocolError
 from tidegate.protocols import deflate
-from tidegate.protocols.assembly import Assembly, not_utf8
+from tidegate.protocols.assembly import Assembly
 from tidegate.protocols.base import Codec, Ending, Message, ended_by
 from tidegate.protocols.frames import (
     BINARY,
@@ -17,9 +17,8 @@ from tidegate.protocols.frames import (
     PING,
     PONG,
     RSV1,
-    SHORT_BINARY,
-    SHORT_TEXT,
     TEXT,
+    body_frame,
     close_frame,
     make_frame,
     parse_close,
@@ -34,19 +33,13 @@ from tidegate.protocols.handshake import (
     parse_request,
     reject_response,
 )
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # no compiled helper for this platform
-    from websockets.utils import apply_mask
+from tidegate.protocols.scan import scan_frames
+from tidegate.protocols.unmask import apply_mask
 
 __all__ = ["WebSocket"]
 
 DEFAULT_MAX_MESSAGE_SIZE = 1024 * 1024
 """Bytes of one message, decompressed; what `websockets` takes too, and the order of aiohttp's 4 MiB."""
-
-
-WHOLE_TEXT, WHOLE_BINARY = FIN | TEXT, FIN | BINARY
 
 
 class WebSocket(Codec):
@@ -172,26 +165,11 @@ class WebSocket(Codec):
         if self._assembly is not None and self._assembly.remaining:
             position = self._continue(data, 0, messages)
         while end - position >= 2:
+            if self._assembly is None:
+                position = scan_frames(data, position, self._limit, messages)
+                if end - position < 2:
+                    break
             first, length = data[position], data[position + 1]
-            start = position + 6
-            # The usual frame, a message of up to 64 KiB that is here as a whole, takes few steps.
-            if WHOLE_TEXT <= first <= WHOLE_BINARY and 128 <= length < 255 and self._assembly is None:
-                size, least = length - 128, 0
-                if size == 126 and end - position >= 8:
-                    start += 2
-                    size, least = data[position + 2] << 8 | data[position + 3], 126
-                stop = start + size
-                if stop <= end and least <= size <= self._limit:
-                    payload = apply_mask(data[start:stop], bytes(data[start - 4 : start]))
-                    position = stop
-                    if first == WHOLE_TEXT:
-                        try:
-                            messages.append(payload.decode())
-                        except UnicodeDecodeError:
-                            raise not_utf8() from None
-                    else:
-                        messages.append(payload)
-                    continue
             if length < 128:
                 raise ProtocolError("a frame without a mask")
             length -= 128
@@ -285,18 +263,17 @@ class WebSocket(Codec):
         return False
 
     def encode(self, message: Message) -> bytes:
-        if isinstance(message, str):
-            payload, first, short = message.encode(), FIN | TEXT, SHORT_TEXT
-        else:
-            payload, first, short = message, FIN | BINARY, SHORT_BINARY
-        length = len(payload)
-        if self.variant and length >= deflate.MIN_SIZE:
-            compressed = deflate.deflate(payload, self.variant)
-            if len(compressed) < length:
-                return make_frame(first | RSV1, compressed)
-        if length < 126:
-            return short[length] + payload
-        return make_frame(first, payload)
+        first = FIN | (TEXT if isinstance(message, str) else BINARY)
+        if self.variant:
+            payload = message.encode() if isinstance(message, str) else message
+            if len(payload) >= deflate.MIN_SIZE:
+                compressed = deflate.deflate(payload, self.variant)
+                if len(compressed) < len(payload):
+                    return make_frame(first | RSV1, compressed)
+        return make_frame(first, message)
+
+    def encode_body(self, body: bytes) -> bytes:
+        return super().encode_body(body) if self.variant else body_frame(body)
 
     def close_frame(self, code: int, reason: str) -> bytes:
         return close_frame(code, reason)

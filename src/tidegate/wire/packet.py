@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import TypeAlias
 
 from tidegate.errors import ProtocolError
+from tidegate.speedups import compiled
 from tidegate.wire.commands import SCALAR
 
-__all__ = ["DEFAULT_MAX_PACKET_SIZE", "HEADER", "HEADER_SIZE", "MAX_NAME_SIZE", "Packet", "PacketReader", "pack"]
+__all__ = [
+    "DEFAULT_MAX_PACKET_SIZE",
+    "HEADER",
+    "HEADER_SIZE",
+    "MAX_NAME_SIZE",
+    "Packet",
+    "PacketReader",
+    "pack",
+    "pack_packet",
+    "pack_packet_in_python",
+    "scan_packets",
+    "scan_packets_in_python",
+]
 
 HEADER = struct.Struct("!IBIHIHIBHI")
 """Package length, command, the gateway's address and inner port, the client's address and port, connection id, flags,
@@ -20,15 +34,81 @@ MAX_NAME_SIZE = 64 * 1024
 """Bytes of a uid or a group. No table is bounded by how many there are, since each stands for what a worker asked for;
 names are, so that what one costs is known."""
 
+Data: TypeAlias = bytes | bytearray | memoryview
 Packet: TypeAlias = tuple[int, int, int, bytes, bytes, int, int, int, int, int]
 """Command, connection id, flags, ext data, body; the gateway's address and port, the client's, and the port that the
 client connected to. A plain tuple, since hundreds of thousands are made in a second."""
 
 
+def pack_packet_in_python(
+    command: int,
+    ip: int,
+    port: int,
+    client_ip: int,
+    client_port: int,
+    connection_id: int,
+    flags: int,
+    gateway_port: int,
+    ext: bytes,
+    body: str | bytes,
+) -> bytes:
+    """The bytes of a packet; a body of `str` leaves as UTF-8."""
+    if isinstance(body, str):
+        body = body.encode()
+    size = HEADER_SIZE + len(ext) + len(body)
+    header = HEADER.pack(size, command, ip, port, client_ip, client_port, connection_id, flags, gateway_port, len(ext))
+    return header + ext + body
+
+
+def scan_packets_in_python(data: Data, limit: int, packets: list[Packet]) -> int:
+    """Take packets that are complete.
+
+    Args:
+        limit: bytes of a packet.
+        packets: gets them.
+
+    Returns:
+        The position of the first that is not complete, or is none.
+    """
+    chunk = bytes(data)
+    position, end = 0, len(chunk)
+    while end - position >= HEADER_SIZE:
+        size, command, ip, port, client_ip, client_port, number, flags, gateway_port, ext_size = HEADER.unpack_from(
+            chunk, position
+        )
+        stop = position + size
+        if stop > end or not HEADER_SIZE + ext_size <= size <= limit:
+            break
+        body = position + HEADER_SIZE + ext_size
+        packets.append(
+            (
+                command,
+                number,
+                flags,
+                chunk[position + HEADER_SIZE : body],
+                chunk[body:stop],
+                ip,
+                port,
+                client_ip,
+                client_port,
+                gateway_port,
+            )
+        )
+        position = stop
+    return position
+
+
+pack_packet: Callable[[int, int, int, int, int, int, int, int, bytes, str | bytes], bytes] = (
+    pack_packet_in_python if compiled is None else compiled.pack_packet
+)
+scan_packets: Callable[[Data, int, list[Packet]], int] = (
+    scan_packets_in_python if compiled is None else compiled.scan_packets
+)
+
+
 def pack(command: int, connection_id: int = 0, ext: bytes = b"", body: bytes = b"", flags: int = SCALAR) -> bytes:
     """The bytes of a packet to a gateway, where the address fields are 0."""
-    size = HEADER_SIZE + len(ext) + len(body)
-    return HEADER.pack(size, command, 0, 0, 0, 0, connection_id, flags, 0, len(ext)) + ext + body
+    return pack_packet(command, 0, 0, 0, 0, connection_id, flags, 0, ext, body)
 
 
 class PacketReader:
@@ -51,53 +131,29 @@ class PacketReader:
         """Whether the header of a packet has come, and not all of the rest."""
         return self._pending is not None and len(self._pending) >= HEADER_SIZE
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
+    def feed(self, data: Data) -> list[Packet]:
         """Take bytes in; gives the packets that are complete with them."""
         if self.error is not None:
             return []
         pending = self._pending
-        if pending is None:
-            chunk = bytes(data)
-        else:
+        if pending is not None:
             pending += data
             if len(pending) < self._needed:
                 return []
-            chunk = bytes(pending)
+            data = pending
         packets: list[Packet] = []
-        position, end = 0, len(chunk)
-        needed = HEADER_SIZE
-        while end - position >= HEADER_SIZE:
-            size, command, ip, port, client_ip, client_port, number, flags, gateway_port, ext_size = HEADER.unpack_from(
-                chunk, position
-            )
-            if not HEADER_SIZE + ext_size <= size <= self._limit:
-                self._fail(size, ext_size)
-                return packets
-            stop = position + size
-            if stop > end:
-                needed = size
-                break
-            body = position + HEADER_SIZE + ext_size
-            packets.append(
-                (
-                    command,
-                    number,
-                    flags,
-                    chunk[position + HEADER_SIZE : body],
-                    chunk[body:stop],
-                    ip,
-                    port,
-                    client_ip,
-                    client_port,
-                    gateway_port,
-                )
-            )
-            position = stop
+        position, end = scan_packets(data, self._limit, packets), len(data)
         if position == end:
             self._pending = None
-        elif position or pending is None:
-            self._pending = bytearray(memoryview(chunk)[position:])
-        self._needed = needed
+            return packets
+        self._needed = HEADER_SIZE
+        if end - position >= HEADER_SIZE:
+            self._needed, *_, ext_size = HEADER.unpack_from(data, position)
+            if not HEADER_SIZE + ext_size <= self._needed <= self._limit:
+                self._fail(self._needed, ext_size)
+                return packets
+        if position or pending is None:
+            self._pending = bytearray(memoryview(data)[position:])
         return packets
 
     def _fail(self, size: int, ext_size: int) -> None:

@@ -1,0 +1,19 @@
+from typing import Any
+
+def scan_frames(data: Any, position: int, limit: int, messages: list[Any], /) -> int: ...
+def scan_packets(data: Any, limit: int, packets: list[Any], /) -> int: ...
+def pack_packet(
+    command: int,
+    ip: int,
+    port: int,
+    client_ip: int,
+    client_port: int,
+    number: int,
+    flags: int,
+    gateway_port: int,
+    ext: bytes,
+    body: str | bytes,
+    /,
+) -> bytes: ...
+def make_frame(first: int, payload: str | bytes, /) -> bytes: ...
+def body_frame(body: bytes, /) -> bytes: ...
