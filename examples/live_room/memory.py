@@ -1,7 +1,7 @@
 """What rooms remember in Redis: how often they were visited, and what was said last.
 
-Redis may be away: nothing here raises because of that, or waits for it longer than a second. What was not kept
-meanwhile is counted. Who is in a room and what they say to each other does not depend on any of this.
+Redis may be away: nothing here raises because of that, or waits for it longer than three seconds. What was not kept
+is counted. Who is in a room and what they say to each other does not depend on any of this.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ LAST = 50  # messages of a room that are kept
 KEPT_SECONDS = 30 * 24 * 3600  # after which a room that nobody comes to is forgotten
 VISITS = "ROOM_TOTAL_PV"
 LOOK_SECONDS = 2  # between looks whether Redis is there
-SOCKET_SECONDS = 0.5
-WAIT_SECONDS = 1  # for a turn, a new connection and the answer together
-CONNECTIONS = 20
+SOCKET_SECONDS = 1
+WAIT_SECONDS = 3  # for a turn, a new connection and the answer together
+CONNECTIONS = 10
 
 logger = logging.getLogger("tidegate.live_room")
 
@@ -47,6 +47,7 @@ class Memory:
             socket_timeout=SOCKET_SECONDS,
             socket_connect_timeout=SOCKET_SECONDS,
             retry=Retry(NoBackoff(), 0),
+            protocol=2,  # with it, connections from before a restart of Redis are noticed before they are used
             decode_responses=True,
         )
         self._turns = asyncio.Semaphore(CONNECTIONS)
@@ -99,7 +100,9 @@ class Memory:
             async with asyncio.timeout(WAIT_SECONDS), self._turns, commands:
                 if self.is_on or is_look:  # it may have gone off while this one waited for its turn
                     return list(await commands.execute())
-        except (RedisError, OSError, TimeoutError) as error:
+        except TimeoutError:
+            pass  # too many others are waiting; Redis itself is there, as far as anybody knows
+        except (RedisError, OSError) as error:
             if self.is_on:
                 self.is_on = False
                 self.on_change(str(error) or type(error).__name__)

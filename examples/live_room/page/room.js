@@ -1,12 +1,13 @@
-const KEPT = 200; // lines on the page, more than are kept in Redis
+const KEPT = 200; // lines on the page
+const KNOWN = 100; // ids, more than a history has
 const FLYING = 10; // over the picture at a time
 const element = (id) => document.getElementById(id);
 const [log, text, send] = [element("log"), element("text"), document.querySelector("#composer button")];
 
 const room = new URLSearchParams(location.search).get("room") ?? "1";
 const mine = new Set(); // the userIds that this page has had: one for each connection
-const shown = new Set(); // ids of the messages on the page
-let client, name = "", wasHere = false, highest = 0;
+const shown = new Set(); // ids of the last messages
+let client, name = "", wasHere = false, highest = 0, flown = 0;
 let early = null; // what comes before the welcome, with which the past comes; null: it has come
 
 function enter() {
@@ -53,8 +54,9 @@ function join({ userName, msg, joinTime, pv }) {
 
 function say({ id, userId, userName, content, commentTime }, isNew) {
   if (shown.has(id)) return; // it came by itself and is in the history, or was here before the connection broke
-  const item = add(mine.has(userId) ? "mine" : "", userName, content, commentTime);
-  if (id) shown.add(item.dataset.id = id);
+  if (id) shown.add(id);
+  if (shown.size > KNOWN) shown.delete(shown.values().next().value);
+  add(mine.has(userId) ? "mine" : "", userName, content, commentTime);
   if (isNew) fly(content);
 }
 
@@ -63,20 +65,16 @@ function add(kind, userName, words, when) {
   const item = make("li", "", kind), time = make("time", when.slice(11, 16));
   time.title = when; // the server's time
   item.style.setProperty("--hue", hue(userName));
-  item.append(time, make("b", userName), make("span", words, "content"));
+  item.append(time, " ", make("b", userName), " ", make("span", words, "content"));
   log.append(item);
-  if (log.childElementCount > KEPT) {
-    shown.delete(log.firstElementChild.dataset.id);
-    log.firstElementChild.remove();
-  }
+  if (log.childElementCount > KEPT) log.firstElementChild.remove();
   if (follow || kind === "mine") log.scrollTop = log.scrollHeight;
-  return item;
 }
 
 function fly(content) {
   const flying = element("flying"), words = make("span", content);
   if (flying.childElementCount >= FLYING) return;
-  words.style.setProperty("--lane", shown.size % 4);
+  words.style.setProperty("--lane", flown++ % 4);
   words.addEventListener("animationend", () => words.remove());
   flying.append(words);
 }
@@ -114,8 +112,8 @@ function make(tag, words, kind = "") {
 
 function hue(userName) {
   let sum = 0;
-  for (const char of userName) sum = (sum * 31 + char.codePointAt(0)) % 360;
-  return sum;
+  for (const char of userName) sum = (sum * 31 + char.codePointAt(0)) % 3600;
+  return (sum * 47) % 360;
 }
 
 function show(state, words) {
