@@ -13,10 +13,10 @@
 | growth | one push, while the cluster grows |
 | scale | messages per CPU second with one, two and four gateway processes |
 | all | all of these |
-| peers | fanout, room and echo of other servers, as far as `peers/README.md`'s installation has brought them |
+| peers | fanout, room and echo of other servers, as far as they are installed (see peers/README.md) |
 | report | draws a chart of what --json has written |
 
-It starts the real thing, `tidegate start` with the apps of `apps.py`, next to servers without features (`reference/`, in
-C, or `bare.py` where there is no compiler), and puts load on both from a process of its own, which has the other core
+It starts the real thing, `tidegate start` with the apps of `apps.py`, next to servers without features (`reference/`,
+in C, or `bare.py` where there is no compiler). Load on both comes from a process of its own, which has the other core
 where there are two. A machine is noisy: what counts is the ratio. Linux only, since the load uses epoll.
 """

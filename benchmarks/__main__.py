@@ -12,7 +12,7 @@ import time
 from types import FrameType
 from typing import Any
 
-from benchmarks import echo, fanout, growth, handshake, memory, native, peers, push, report, room, scale
+from benchmarks import echo, fanout, growth, handshake, memory, native, push, report, room, scale, side_by_side
 from benchmarks.processes import BenchmarkError, prepare
 
 BENCHMARKS = {
@@ -84,7 +84,7 @@ def measure(names: list[str], runs: int | None, file: str | None) -> None:
     print(f"Python {platform.python_version()}, uvloop {importlib.metadata.version('uvloop')}; {where}; {about}\n")
     found: dict[str, Any] = {}
     for name in names:
-        benchmark = peers if name == "peers" else BENCHMARKS[name]
+        benchmark = side_by_side if name == "peers" else BENCHMARKS[name]
         times = runs or benchmark.RUNS
         print(f"{name}: {(benchmark.__doc__ or '').partition(chr(10))[0]}", flush=True)
         start = time.monotonic()

@@ -133,9 +133,7 @@ class Bystanders:
     def give_up(self) -> None:
         """Count what has not come back."""
         now = time.monotonic()
-        self.waits += [
-            now - self._due[client.index] for client in self._group.clients if self._is_waiting(client)
-        ]
+        self.waits += [now - self._due[client.index] for client in self._group.clients if self._is_waiting(client)]
 
 
 def speak(group: Group, rate: int, milliseconds: int, others: Group | None) -> dict[str, float]:

@@ -106,7 +106,7 @@ class Group:
             raise RuntimeError("a client was cut off")
         came = self._view[:got]
         # A prefix is found where the bytes are equal, without a copy.
-        if not client.received and self._replies.startswith(came, client.got % self._cycle):  # type: ignore[arg-type]
+        if not client.received and self._replies.startswith(came, client.got % self._cycle):
             client.got += got
         else:
             self._take_with_pings(client, client.received + bytes(came))

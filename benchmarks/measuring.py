@@ -11,7 +11,17 @@ from benchmarks import native
 from benchmarks.processes import ANSWER_SECONDS, BenchmarkError, Helper, cpu_of
 from benchmarks.wire import client_frame, upgrade_request
 
-__all__ = ["BARE_ECHO", "BARE_SEND", "Cost", "Measured", "Speaker", "Spent", "echo_rate", "fanout_rate", "reference_name"]
+__all__ = [
+    "BARE_ECHO",
+    "BARE_SEND",
+    "Cost",
+    "Measured",
+    "Speaker",
+    "Spent",
+    "echo_rate",
+    "fanout_rate",
+    "reference_name",
+]
 
 BARE_ECHO, BARE_SEND = "bare echo", "bare send loop"
 WARM_UP_MILLISECONDS = 200
@@ -92,5 +102,3 @@ class Speaker:
         """Read the short answer."""
         if not self._socket.recv(65536).endswith(b"done"):
             raise BenchmarkError("the worker did not do as it was told")
-
-

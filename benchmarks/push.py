@@ -33,7 +33,7 @@ BARE = "bare send"
 
 def run(runs: int, calls: int = CALLS) -> list[Row]:
     """Measure."""
-    rows = []
+    rows: list[Row] = []
     pusher = [sys.executable, "-m", "benchmarks.pushing"]
     for gateways in GATEWAYS:
         with contextlib.ExitStack() as stack:
@@ -49,7 +49,7 @@ def run(runs: int, calls: int = CALLS) -> list[Row]:
                 table.counted = number >= 0  # not the first time for everything
                 measure(table, cluster, discarding, clients, pushes, speaker, gateways, calls)
             rows += table.rows.values()
-    return list(rows)
+    return rows
 
 
 class Table:
@@ -81,6 +81,7 @@ def measure(
     bare = pushes.ask("bare", discarding.port, gateways, calls, 0)
     paced_bare = pushes.ask("bare", discarding.port, gateways, PACED, PAUSE_MICROSECONDS)
     bare_rate, bare_call = calls / bare["seconds"], bare["seconds"] / calls * 1e6
+    bare_cpu = bare["cpu"] / calls * 1e6
     for order, label in CALLERS.items():
         arrived, done = pushed(clients, pushes, calls, order, cluster.register, calls, UIDS, 0)
         table.add(label, "calls a second", calls / (arrived - done["start"]), bare_rate)
@@ -93,7 +94,7 @@ def measure(
     speaker.wait()
     arrived = clients.result()["end"]
     table.add("a worker", "calls a second", calls / (arrived - began), bare_rate)
-    table.add("a worker", "µs of CPU time a call", (cluster.cpu("BusinessWorker") - before) / calls * 1e6, bare_call)
+    table.add("a worker", "µs of CPU time a call", (cluster.cpu("BusinessWorker") - before) / calls * 1e6, bare_cpu)
 
 
 def pushed(clients: Helper, pushes: Helper, calls: int, *order: object) -> tuple[float, dict[str, Any]]:

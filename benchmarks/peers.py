@@ -1,6 +1,0 @@
-"""stub"""
-RUNS = 1
-
-
-def run(runs: int) -> list:
-    return []
