@@ -19,6 +19,7 @@ from examples.device_link.packets import Packets
 from tests.browsers import needs_chromium
 from tests.clients import client_frame, upgrade_request
 from tests.examples.conftest import OpenPage
+from tests.examples.reconnecting import until_back, watch_state
 from tests.examples.support import Example
 from tests.process.support import Place, until
 from tidegate.protocols import Frame
@@ -187,13 +188,15 @@ def test_a_device_that_vanishes_and_returns_gets_its_state_back(
 
 @needs_chromium
 def test_a_page_and_the_devices_come_back_after_their_gateways_died(example: Example, open_page: OpenPage) -> None:
-    page = open_page(example.url(8000))
+    page, log = open_page(example.url(8000)), example.place.started[0].err
     shows(page, "heater", "online")
+    watch_state(page)
+    logins = log.read_text().count("heater: welcome")
     for name in "pages", "packets":
         (pid,) = [row["pid"] for row in example.place.processes() if row["role"] == f"{name}#0"]
         os.kill(pid, signal.SIGKILL)
-        if name == "packets":
-            shows(page, "heater", "offline")
+    until_back(page)
+    until(lambda: log.read_text().count("heater: welcome") > logins)
     shows(page, "heater", "online")
     switch = page.get_by_role("switch", name="heater")
     was = switch.is_checked()
@@ -213,6 +216,19 @@ def test_a_device_that_does_not_answer_is_said_not_to(example: Example, open_pag
     page.clock.fast_forward(5_000)
     expect(page.get_by_role("alert")).to_have_text("mute has not answered.")
     shows(page, "mute", "online", False)
+
+
+@pytest.mark.parametrize("more", [[], ["--packets"]])
+def test_another_device_made_of_software_is_one_command(
+    more: list[str], example: Example, page: ClientConnection
+) -> None:
+    device = example.start("examples/device_link/device.py", "bell", *more)
+    receive(page, "device", id="bell", online=True)
+    page.send(json.dumps({"type": "switch", "device": "bell", "on": True}))
+    receive(page, "device", id="bell", on=True)
+    device.press_ctrl_c()
+    assert device.ends() == 0
+    receive(page, "device", id="bell", online=False)
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -331,7 +347,7 @@ def test_bad_packets_close_the_connection_and_the_log_says_why(
     assert device.hears() is None
     receive(page, "device", id="broken", on=True)  # what came before it counts
     receive(page, "device", id="broken", online=False)
-    until(lambda: reason in example.place.started[-1].err.read_text())
+    until(lambda: reason in example.place.started[0].err.read_text())
 
 
 def test_the_page_may_not_be_framed_by_another_site(example: Example) -> None:

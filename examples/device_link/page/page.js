@@ -9,7 +9,7 @@ const client = new TidegateClient(`${scheme}://${location.hostname}:7272`, { ask
 
 client.on("open", () => forget());
 client.on("ready", () => show("ready", "Connected"));
-client.on("close", ({ pause }) => show("waiting", `Connecting again in ${Math.ceil(pause / 1000)} s`));
+client.on("close", () => show("waiting", "Reconnecting"));
 client.on("message", (text) => {
   const message = JSON.parse(text);
   if (message.type === "devices") {
