@@ -256,4 +256,5 @@ def _message(flags: int, body: bytes) -> str | bytes:
 
 def _sessions(clients: Iterable[GatewayConnection]) -> bytes:
     """Sessions as they are stored, strings by connection id."""
-    return php.join_array({b"i:%d;" % client.id: php.dumps(client.session) for client in clients})
+    rows = [b'i:%d;s:%d:"%b";' % (client.id, len(client.session), client.session) for client in clients]
+    return b"a:%d:{%b}" % (len(rows), b"".join(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from tidegate.gateway.parameters import CommandError, names, values
@@ -37,12 +37,13 @@ def select(tables: Tables[Any], query: Any) -> bytes:
     if not isinstance(listed, list) or not all(isinstance(field, str) for field in listed):
         raise CommandError("a SELECT without a list of fields")
     fields: list[str] = list(dict.fromkeys(listed))
-    keys = [php.dumps_key(field) for field in fields]
-    answer: dict[bytes, bytes] = {}
+    heads = [php.dumps_key(field) for field in fields]
+    values_of = [_reader(field) for field in fields]
+    rows = []
     for client in _where(tables, query.get("where")):
-        row = {key: _field(client, field) for key, field in zip(keys, fields, strict=True)}
-        answer[b"i:%d;" % client.id] = php.join_array(row)
-    return php.join_array(answer)
+        row = b"".join([head + value_of(client) for head, value_of in zip(heads, values_of, strict=True)])
+        rows.append(b"i:%d;a:%d:{%b}" % (client.id, len(heads), row))
+    return b"a:%d:{%b}" % (len(rows), b"".join(rows))
 
 
 def _where(tables: Tables[Any], where: Any) -> Iterable[Any]:
@@ -65,14 +66,30 @@ def _where(tables: Tables[Any], where: Any) -> Iterable[Any]:
     return found.values()
 
 
-def _field(client: SelectClient, field: str) -> bytes:
+def _reader(field: str) -> Callable[[SelectClient], bytes]:
+    """What gives a field of a client, serialized."""
     match field:
         case "uid":
-            return NULL if client.uid is None else php.dumps(client.uid)
-        case "groups":
-            if client.groups is None:
-                return NULL
-            return php.join_array({php.dumps_key(name): php.dumps(name) for name in client.groups})
+            return _uid
         case "session":
-            return php.dumps(client.session)
-    return NULL
+            return lambda client: php.dump_bytes(client.session)
+        case "groups":
+            known: dict[bytes, bytes] = {}  # many clients are in the same ones
+
+            def groups(client: SelectClient) -> bytes:
+                if client.groups is None:
+                    return NULL
+                items = []
+                for name in client.groups:
+                    item = known.get(name)
+                    if item is None:
+                        item = known[name] = php.dumps_key(name) + php.dump_bytes(name)
+                    items.append(item)
+                return b"a:%d:{%b}" % (len(items), b"".join(items))
+
+            return groups
+    return lambda _: NULL
+
+
+def _uid(client: SelectClient) -> bytes:
+    return NULL if client.uid is None else php.dump_bytes(client.uid)

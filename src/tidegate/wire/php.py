@@ -19,6 +19,7 @@ __all__ = [
     "Array",
     "PHPValueError",
     "Tree",
+    "dump_bytes",
     "dumps",
     "dumps_items",
     "dumps_key",
@@ -67,7 +68,7 @@ def dumps(value: Any) -> bytes:
 
 def _dump(value: Any, write: Any, depth: int) -> None:
     if isinstance(value, str):
-        write(_string(_encode(value)))
+        write(dump_bytes(_encode(value)))
     elif value is None:
         write(b"N;")
     elif isinstance(value, bool):
@@ -77,7 +78,7 @@ def _dump(value: Any, write: Any, depth: int) -> None:
     elif isinstance(value, float):
         write(b"d:%s;" % _float(value))
     elif isinstance(value, bytes | bytearray):
-        write(_string(bytes(value)))
+        write(dump_bytes(bytes(value)))
     elif isinstance(value, list | tuple | Mapping):
         if depth == MAX_DEPTH:
             raise TypeError(f"a value nested deeper than {MAX_DEPTH} can't be serialized")
@@ -104,12 +105,12 @@ def dumps_key(key: object) -> bytes:
     if isinstance(key, str):
         if key[:1] <= "9" and DECIMAL_KEY.fullmatch(key) and INT_MIN <= int(key) <= INT_MAX:
             return b"i:%s;" % key.encode()
-        return _string(_encode(key))
+        return dump_bytes(_encode(key))
     if isinstance(key, int):
         return _integer(int(key))
     if isinstance(key, bytes):
         text = key.decode("latin-1")
-        return dumps_key(text) if DECIMAL_KEY.fullmatch(text) else _string(key)
+        return dumps_key(text) if DECIMAL_KEY.fullmatch(text) else dump_bytes(key)
     raise TypeError(f"{key!r} can't be a key of a PHP array: use str or int")
 
 
@@ -120,7 +121,8 @@ def _encode(text: str) -> bytes:
         raise TypeError(f"text that is no Unicode can't be serialized: {error.reason}") from None
 
 
-def _string(data: bytes) -> bytes:
+def dump_bytes(data: bytes) -> bytes:
+    """Serialize bytes, with the steps that this takes alone."""
     return b's:%d:"%s";' % (len(data), data)
 
 
