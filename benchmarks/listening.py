@@ -17,6 +17,8 @@ WATCHED = 50
 LATE_SECONDS = 4
 """That those who speak wait for the last to be heard; what is not heard then counts as so late."""
 BYSTANDER_SECONDS = 0.02
+PAUSE_SECONDS = 0.0001
+"""Between looks when nothing has come: a load that spins would seem to cost all of its core."""
 EVENTS = 64
 """Members whose bytes are read before the next message may be due."""
 
@@ -149,7 +151,10 @@ def speak(group: Group, rate: int, milliseconds: int, others: Group | None) -> d
         while said < total and start + said / rate <= time.monotonic():
             group.ask_for(group.clients[0], 1)
             said += 1
-        for client in group.poll(0, EVENTS):
+        ready = group.poll(0, EVENTS)
+        if not ready:
+            time.sleep(PAUSE_SECONDS)
+        for client in ready:
             before = client.got
             group.take(client)
             missing -= client.got - before

@@ -100,7 +100,7 @@ class Times:
         self._times.append(time.perf_counter() - began)
 
     def result(self) -> dict[str, float]:
-        """When the first began, the seconds of all from there by clock and CPU, and the median microseconds of a call."""
+        """When the first began, seconds of all from there by clock and CPU, and the median microseconds of a call."""
         seconds = time.monotonic() - self._start
         cpu = time.process_time() - self._cpu
         return {"start": self._start, "seconds": seconds, "cpu": cpu, "median": statistics.median(self._times) * 1e6}

@@ -4,6 +4,7 @@ from typing import Any
 
 import uvloop
 from websockets.asyncio.server import broadcast, serve
+from websockets.exceptions import ConnectionClosed
 
 BURST = [f"say {number:02} ".ljust(128, ".") for number in range(40)]
 room: set[Any] = set()
@@ -21,6 +22,8 @@ async def handle(connection: Any) -> None:
                     broadcast(room, line)
             else:
                 await connection.send(message)
+    except ConnectionClosed:
+        pass
     finally:
         room.discard(connection)
 

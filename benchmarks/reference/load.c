@@ -15,6 +15,8 @@
 
 #include "clients.h"
 
+/* Between looks when nothing has come: a load that spins would seem to cost all of its core. */
+enum { PAUSE_MICROSECONDS = 100 };
 enum { WATCHED = 50, LATE_SECONDS = 4, BYSTANDER_MILLISECONDS = 20 };
 
 static const uint8_t *next_request(struct group *group, struct client *client, long count, size_t *size) {
@@ -199,6 +201,8 @@ static void speak(struct group *group, long rate, int milliseconds, struct group
             for (size_t heard = before / size; heard < client->got / size; heard++)
                 waits[count++] = moment - (start + (double)heard / (double)rate); /* since it was due */
         }
+        if (!ready)
+            usleep(PAUSE_MICROSECONDS);
         look_at(&bystanders, end);
         moment = now();
     }
