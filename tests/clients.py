@@ -55,8 +55,10 @@ class Browser:
         self.close_code: int | None = None
 
     @classmethod
-    async def connect(cls, port: int, *first_messages: str, cookie: str | None = None) -> Browser:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async def connect(
+        cls, port: int, *first_messages: str, cookie: str | None = None, host: str = "127.0.0.1"
+    ) -> Browser:
+        reader, writer = await asyncio.open_connection(host, port)
         frames = b"".join(client_frame(0x81, message.encode()) for message in first_messages)
         headers = () if cookie is None else (f"Cookie: {cookie}",)
         writer.write(upgrade_request("/", *headers) + frames)
