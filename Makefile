@@ -1,7 +1,7 @@
 # make run      the chat room on http://127.0.0.1:8000, and for telnet on port 8282
 # make test     every test
 # make check    style and types
-# make bench    the benchmarks: about 10 minutes, on a machine that does nothing else
+# make bench    the benchmarks
 # make install  only .venv, with everything for development
 
 PYTHON ?= python3
