@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.docs.support import blocks
 from tests.ports import free_port
 from tests.process.support import Foreground, Place, until
-from tests.test_docs import blocks
 from tidegate import GatewayClient
 
 ROOT = Path(__file__).parent.parent.parent
