@@ -7,8 +7,7 @@ worker → page   init    client_id, msg
                 welcome roomId, userId, userName, pv, online, history
                 join    roomId, userName, msg, joinTime, pv
                 say     id, roomId, userId, userName, content, commentTime
-                online  roomId, online
-                counting isOn
+                online  roomId, online, isCounting
                 error   msg
 
 Nobody is logged in here, so the worker gives everyone a userId, and believes any userName. Where people do log in, take
@@ -26,7 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from memory import LOOK_SECONDS, Memory  # type: ignore[import-not-found]  # the file beside this one
+from memory import LOOK_SECONDS, Memory
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -35,6 +34,7 @@ from tidegate import App, BusinessWorker, Client, Gateway, Register, Worker, eve
 from tidegate.errors import ClusterError
 
 FOLDER = Path(__file__).parent
+TELL_SECONDS = 2  # between tellings how many are here
 MAX_NAME = 24
 MAX_CONTENT = 300  # characters
 ROOM_ID = re.compile("[0-9A-Za-z_-]{1,32}")
@@ -45,7 +45,6 @@ logger = logging.getLogger("tidegate.live_room")
 
 business = BusinessWorker(count=2)
 memory = Memory(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
-told: dict[str, int] = {}  # how many are in each room, as its members know
 
 
 class RefusedError(Exception):
@@ -57,10 +56,9 @@ class RefusedError(Exception):
 
 @business.on_worker_start
 async def start(worker: BusinessWorker) -> None:
+    memory.is_quiet = worker.id > 0
     if worker.id == 0:  # one process speaks for all
-        memory.on_change = tell_counting
-        every(1, tell_online)
-        every(15, told.clear)  # who came just as somebody left may have an old number
+        every(TELL_SECONDS, tell_online)
     await memory.look()
     every(LOOK_SECONDS, memory.look)
 
@@ -136,25 +134,14 @@ async def say(client: Client, fields: dict[str, Any]) -> None:
 
 
 async def tell_online() -> None:
-    """Tell each room how many are in it, where that has changed. One process does, so that the last number is right."""
+    """Tell each room how many are in it. Said again and again, it needs no care for who has missed or outrun it."""
     try:
         counts = await business.batch_get_client_id_count_by_group(await business.get_all_group_id_list())
     except ClusterError as error:
-        logger.warning("rooms are not told how many are in them: %s", error)
+        logger.info("rooms are not told how many are in them: %s", error)
         return
     for room, online in counts.items():
-        if told.get(room) != online:
-            business.send_to_group(room, pack("online", roomId=room, online=online))
-    told.clear()
-    told.update(counts)
-
-
-def tell_counting(problem: str) -> None:
-    if problem:
-        logger.warning("counting is off, and no messages are kept, until Redis answers: %s", problem)
-    else:
-        logger.info("Redis answers: counting is on again")
-    business.send_to_all(pack("counting", isOn=not problem))
+        business.send_to_group(room, pack("online", roomId=room, online=online, isCounting=memory.is_on))
 
 
 # Reading and writing

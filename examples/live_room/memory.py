@@ -7,7 +7,6 @@ is counted. Who is in a room and what they say to each other does not depend on 
 import asyncio
 import json
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -38,7 +37,7 @@ class Memory:
     Attributes:
         is_on: whether Redis has answered the last time.
         missed: visits and messages that were not kept since it went off.
-        on_change: called with what went wrong, or with an empty text when Redis is there again.
+        is_quiet: another process says in the log that it is away.
     """
 
     def __init__(self, url: str) -> None:
@@ -53,7 +52,7 @@ class Memory:
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self.is_on = True
         self.missed = 0
-        self.on_change: Callable[[str], object] = lambda _: None
+        self.is_quiet = False
 
     async def enter(self, room: str, is_visit: bool) -> tuple[int | None, list[dict[str, Any]]]:
         """Count a visit; gives how many there were, None where nothing is counted, and the last messages in order."""
@@ -81,10 +80,9 @@ class Memory:
         commands.set("LIVE_ROOM:LOOK", "", ex=60)
         if await self._try(commands, is_look=True) is not None and not self.is_on:
             self.is_on = True
-            if self.missed:
-                logger.warning("%d visits and messages were not kept while Redis was away", self.missed)
+            if self.missed or not self.is_quiet:
+                logger.warning("counting is on again; %d visits and messages were not kept", self.missed)
             self.missed = 0
-            self.on_change("")
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -103,7 +101,7 @@ class Memory:
         except TimeoutError:
             pass  # too many others are waiting; Redis itself is there, as far as anybody knows
         except (RedisError, OSError) as error:
-            if self.is_on:
-                self.is_on = False
-                self.on_change(str(error) or type(error).__name__)
+            if self.is_on and not self.is_quiet:
+                logger.warning("counting is off, and no message is kept, until Redis answers: %s", error)
+            self.is_on = False
         return None

@@ -104,7 +104,7 @@ def visit(example: Example) -> Iterator[Callable[[], Visitor]]:
     with contextlib.ExitStack() as stack:
 
         def visit_it() -> Visitor:
-            return Visitor(stack.enter_context(connect(example.url(7272, "ws"), proxy=None)))
+            return Visitor(stack.enter_context(connect(example.url(7272, "ws"), proxy=None, max_queue=None)))
 
         yield visit_it
 
@@ -134,8 +134,8 @@ def expect_said(page: Page, *texts: str) -> None:
 
 
 def expect_numbers(page: Page, online: int, visits: int | str) -> None:
-    expect(page.locator("#online")).to_have_text(str(online))
-    expect(page.locator("#pv")).to_have_text(str(visits))
+    expect(page.locator("#online")).to_have_text(str(online), timeout=20_000)
+    expect(page.locator("#pv")).to_have_text(str(visits), timeout=20_000)
 
 
 def name_of(page: Page) -> str:

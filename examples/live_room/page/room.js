@@ -1,13 +1,14 @@
 const KEPT = 200; // lines on the page
 const KNOWN = 100; // ids, more than a history has
 const FLYING = 10; // over the picture at a time
+const WELCOME_MS = 10_000; // until it must have come
 const element = (id) => document.getElementById(id);
 const [log, text, send] = [element("log"), element("text"), document.querySelector("#composer button")];
 
 const room = new URLSearchParams(location.search).get("room") ?? "1";
 const mine = new Set(); // the userIds that this page has had: one for each connection
 const shown = new Set(); // ids of the last messages
-let client, name = "", wasHere = false, highest = 0, flown = 0;
+let client, name = "", wasHere = false, highest = 0, flown = 0, late = 0;
 let early = null; // what comes before the welcome, with which the past comes; null: it has come
 
 function enter() {
@@ -15,9 +16,18 @@ function enter() {
   client.on("ready", () => {
     early = [];
     client.send(JSON.stringify({ type: "join", roomId: room, userName: name, again: wasHere }));
+    late = setTimeout(again, WELCOME_MS); // a worker that dies may take our joining with it
   });
   client.on("message", (message) => receive(JSON.parse(message)));
-  client.on("close", ({ pause }) => show("wait", pause === null ? "Connecting" : "Reconnecting"));
+  client.on("close", ({ pause }) => {
+    clearTimeout(late);
+    show("wait", pause === null ? "Connecting" : "Reconnecting");
+  });
+}
+
+function again() {
+  client.close();
+  enter();
 }
 
 function receive(message) {
@@ -26,8 +36,7 @@ function receive(message) {
     case "welcome": return welcome(message);
     case "join": return join(message);
     case "say": return say(message, true);
-    case "online": return watching(message.online);
-    case "counting": return counting(message.isOn);
+    case "online": return watching(message);
     case "error": return fail(message.msg);
   }
 }
@@ -35,9 +44,10 @@ function receive(message) {
 function welcome({ userId, userName, pv, online, history }) {
   mine.add(userId);
   wasHere = true;
+  clearTimeout(late);
   name = element("name").value = userName;
   remember(userName);
-  watching(online);
+  watching({ online, isCounting: pv !== null });
   visits(pv);
   for (const message of history) say(message, false);
   const waiting = early;
@@ -79,20 +89,20 @@ function fly(content) {
   flying.append(words);
 }
 
-function watching(online) {
+function watching({ online, isCounting }) {
   element("online").textContent = online;
+  element("counting").hidden = isCounting;
+  if (!isCounting) forgetVisits(); // as that Redis may have done, too
 }
 
 function visits(pv) {
-  counting(pv !== null);
-  highest = Math.max(highest, pv ?? 0); // two who come at the same time may be told in another order
-  if (pv !== null) element("pv").textContent = highest;
+  if (pv === null) return forgetVisits();
+  highest = Math.max(highest, pv); // of two who come at the same time the later may be told first
+  element("pv").textContent = highest;
 }
 
-function counting(isOn) {
-  element("counting").hidden = isOn;
-  if (isOn) return;
-  highest = 0; // that Redis may have forgotten
+function forgetVisits() {
+  highest = 0;
   element("pv").textContent = "–";
 }
 
@@ -143,8 +153,7 @@ element("composer").addEventListener("submit", (event) => {
 element("naming").addEventListener("submit", (event) => {
   event.preventDefault();
   name = element("name").value;
-  client.close();
-  enter();
+  again();
   text.focus();
 });
 
