@@ -36,7 +36,7 @@ class Memory:
 
     Attributes:
         is_on: whether Redis has answered the last time.
-        missed: visits and messages that were not kept since it went off.
+        missed: visits and messages that were not kept; the next look that finds Redis says so in the log.
         is_quiet: another process says in the log that it is away.
     """
 
@@ -78,11 +78,11 @@ class Memory:
         """See whether it takes what it is given: one whose disk or memory is full answers a ping as well."""
         commands = self._redis.pipeline()
         commands.set("LIVE_ROOM:LOOK", "", ex=60)
-        if await self._try(commands, is_look=True) is not None and not self.is_on:
-            self.is_on = True
-            if self.missed or not self.is_quiet:
-                logger.warning("counting is on again; %d visits and messages were not kept", self.missed)
-            self.missed = 0
+        if await self._try(commands, is_look=True) is None:
+            return
+        if self.missed or not (self.is_on or self.is_quiet):
+            logger.warning("counting is on; %d visits and messages were not kept", self.missed)
+        self.is_on, self.missed = True, 0
 
     async def close(self) -> None:
         await self._redis.aclose()
