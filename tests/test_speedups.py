@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.clients import client_frame
+from tidegate.net.batch import send_many, send_many_in_python
 from tidegate.protocols.frames import body_frame_in_python, make_frame_in_python
 from tidegate.protocols.scan import scan_frames_in_python
 from tidegate.speedups import compiled
@@ -123,3 +126,25 @@ from tidegate.speedups import compiled
 assert compiled is None and scan.scan_frames is scan.scan_frames_in_python
 """
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "TIDEGATE_PURE_PYTHON": "1"}, check=True)
+
+
+@pytest.mark.parametrize("send_many", [send_many, send_many_in_python], ids=["in use", "in Python"])
+def test_the_same_is_sent_to_sockets_that_work_that_are_full_and_that_broke(
+    send_many: Callable[[list[socket.socket], bytes], list[int]],
+) -> None:
+    pairs = [socket.socketpair() for _ in range(4)]
+    for ours, _ in pairs:
+        ours.setblocking(False)
+    full, broken = pairs[1][0], pairs[2]
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            full.send(b"x" * 65536)
+    broken[1].close()
+    assert send_many([ours for ours, _ in pairs], b"hello") == [5, 0, -1, 5]
+    assert send_many([], b"hello") == []
+    assert pairs[0][1].recv(100) == pairs[3][1].recv(100) == b"hello"
+    taken = send_many([pairs[0][0]], b"y" * 10_000_000)[0]  # as much as there is room for
+    assert 0 < taken < 10_000_000
+    for pair in pairs:
+        for sock in pair:
+            sock.close()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from tidegate import Connection
+from tidegate.net import batch
 from tidegate.net.endpoint import Callbacks, Endpoint, Limits
 from tidegate.protocols import Codec, Raw
 
@@ -121,6 +122,7 @@ class Stage:
         connection.buffer_updated(len(data))
 
     async def __aenter__(self) -> Stage:
+        self._send_many, batch.send_many = batch.send_many, batch.send_many_in_python  # whose sockets may be played
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -129,3 +131,4 @@ class Stage:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         self.endpoint.release()
+        batch.send_many = self._send_many

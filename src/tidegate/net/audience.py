@@ -99,9 +99,9 @@ class Audience:
         for member in self._members.values():
             self.discard(member)
 
-    def left(self, member: Outbox, batch: Batch) -> None:
-        """A member shares a batch no more: it was written to, or took a copy."""
-        self._apart[member] = None
+    def left(self, members: Iterable[Outbox], batch: Batch) -> None:
+        """Some share a batch no more: they were written to, or took a copy."""
+        self._apart.update(dict.fromkeys(members))
         if not batch.users:
             self._batches.remove(batch)
             if not self._batches and self._holder.audience is self:

@@ -158,7 +158,7 @@ class Outbox(asyncio.BufferedProtocol):
         assert type(batch) is Batch
         self._queue = list(batch)
         self._room = self.endpoint.limits.send_buffer_limit - batch.size
-        batch.left_by(self)
+        batch.left_by([self])
 
     def _overflow(self) -> bool:
         endpoint = self.endpoint
@@ -210,7 +210,7 @@ class Outbox(asyncio.BufferedProtocol):
         endpoint.stats.frames_out += len(queue)
         if type(queue) is Batch:
             self._write(queue.joined())
-            queue.left_by(self)
+            queue.left_by([self])
         elif len(queue) == 1:
             self._write(queue[0])
         elif size <= JOIN_LIMIT:
@@ -239,6 +239,15 @@ class Outbox(asyncio.BufferedProtocol):
             if sent == len(data):
                 return
         self._transport.write(memoryview(data)[sent:] if sent else data)
+
+    def wrote_in_part(self, data: bytes, size: int, messages: int) -> None:
+        """So many bytes of so many messages were sent past the transport, which gets the rest; -1: it is broken."""
+        if size < 0:
+            self.destroy()
+            return
+        self._transport.write(memoryview(data)[size:])
+        if self._blocked:
+            self._blocked = messages
 
     def pause_writing(self) -> None:
         self._blocked = 1

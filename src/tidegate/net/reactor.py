@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from tidegate.net.batch import write_together
 from tidegate.protocols import Message
 
 __all__ = ["FrameCache", "Reactor"]
@@ -74,7 +75,7 @@ class Reactor:
         self._loop = loop
         self._links: list[Writer] = []
         self._dirty: list[Writer] = []
-        self._crowd: deque[Writer] = deque()  # of whom some are written in each turn
+        self._crowd: deque[Any] = deque()  # of whom some are written in each turn
         self._caches: list[FrameCache] = []
         self._scheduled = False
         self._last_queue: list[bytes] = []
@@ -141,7 +142,7 @@ class Reactor:
             crowd.extend(dirty[SLICE:])
             del dirty[SLICE:]
         if crowd:
-            dirty += [crowd.popleft() for _ in range(min(SLICE, len(crowd)))]
+            dirty += write_together([crowd.popleft() for _ in range(min(SLICE, len(crowd)))])
         if self._links:
             dirty = self._links + dirty
             self._links = []
