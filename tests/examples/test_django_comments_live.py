@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.examples.django_comments import MANAGE, Visitor, comments_site, live, password_of, processes
+from tests.examples.django_comments import MANAGE, Visitor, comments_site, live, password_of, processes, run
 from tests.examples.support import Example, is_open
-from tests.process.support import Foreground, Place, until
+from tests.process.support import Foreground, Place, is_alive, until
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc")
 
 
 @pytest.fixture(scope="module")
 def site(place: Place) -> Example:
-    """With a database, made by a first start."""
+    """With a database and its users."""
     site = comments_site(place)
-    first = live(site)
-    assert password_of(first.out.read_text())
-    first.press_ctrl_c()
-    first.ends()
+    made = run(site, "from comments.management.commands.live import Command; Command().prepare()")
+    assert password_of(made.stdout)
     return site
 
 
-@pytest.fixture
+@pytest.fixture(scope="class")
 def running(site: Example) -> Iterator[Foreground]:
-    until(lambda: not processes(site.place))
     running = live(site)
     yield running
+    started = processes(site.place)
     running.press_ctrl_c()
     running.ends()
+    are_gone(site, started)
+
+
+def are_gone(site: Example, started: Iterable[int]) -> None:
+    """Wait until these have ended, and whatever they have started meanwhile."""
+    until(lambda: not any(map(is_alive, started)))
     until(lambda: not processes(site.place))
 
 
@@ -57,34 +61,22 @@ def kill(running: Foreground) -> None:
 def test_it_leaves_no_process_behind(site: Example, how: Callable[[Foreground], None], code: int) -> None:
     running = live(site)
     assert len(of(site, "cluster.py")) == len(of(site, "runserver")) == 1
-    assert len(processes(site.place)) > 4
+    started = processes(site.place)
+    assert len(started) == 6  # live, runserver, and of the cluster a supervisor with three processes
     how(running)
     assert running.ends() == code
-    until(lambda: not processes(site.place))
-    assert not any(is_open(port) for port in site.ports.values())
+    are_gone(site, started)
+    until(lambda: not any(is_open(port) for port in site.ports.values()))
     assert "The users" not in running.out.read_text()  # they are there since the first start
     assert "Traceback" not in running.err.read_text()
 
 
 def test_it_ends_with_one_signal_while_it_starts(site: Example) -> None:
     starting = site.start(MANAGE, "live")
-    until(lambda: of(site, "cluster.py"))
+    started = until(lambda: of(site, "cluster.py"))
     terminate(starting)
     starting.ends()
-    until(lambda: not processes(site.place))
-
-
-def test_a_reload_of_the_site_leaves_the_cluster_alone(site: Example, running: Foreground) -> None:
-    server, cluster = of(site, "runserver"), of(site, "_child") | of(site, "cluster.py")
-    views = site.folder / "comments" / "views.py"
-    code = views.read_text()
-
-    change(views, "this is no Python\n", lambda: "SyntaxError" in running.err.read_text())
-    change(views, code + "\n\ndef later(request: HttpRequest) -> HttpResponse:\n    return HttpResponse()\n",
-           lambda: of(site, "runserver") - server and is_open(site.ports[8000]))  # fmt: skip
-    assert Visitor(site.url(8000)).get("/")[0] == 200
-    assert of(site, "_child") | of(site, "cluster.py") == cluster
-    assert len(of(site, "runserver")) == 1
+    are_gone(site, started)
 
 
 def change(path: Path, text: str, is_noticed: Callable[[], object]) -> None:
@@ -100,18 +92,31 @@ def change(path: Path, text: str, is_noticed: Callable[[], object]) -> None:
 
 
 def test_it_ends_where_the_cluster_does(site: Example) -> None:
-    until(lambda: not processes(site.place))
     running = live(site)
+    started = processes(site.place)
     (cluster,) = of(site, "cluster.py")
     os.kill(cluster, signal.SIGKILL)
     assert running.ends() == 1
     assert running.err.read_text().endswith("CommandError: the cluster has ended: it says why above\n")
-    until(lambda: not processes(site.place))
+    are_gone(site, started)
 
 
-def test_a_second_one_says_what_is_wrong_and_the_first_goes_on(site: Example, running: Foreground) -> None:
-    second = site.start(MANAGE, "live", "1")
-    assert second.ends() == 1
-    assert "running already" in second.err.read_text()
-    assert "CommandError: the cluster has ended" in second.err.read_text()
-    assert Visitor(site.url(8000)).get("/")[0] == 200
+class TestWhileItRuns:
+    def test_a_reload_of_the_site_leaves_the_cluster_alone(self, site: Example, running: Foreground) -> None:
+        server, cluster = of(site, "runserver"), of(site, "_child") | of(site, "cluster.py")
+        views = site.folder / "comments" / "views.py"
+        code = views.read_text()
+
+        change(views, "this is no Python\n", lambda: "SyntaxError" in running.err.read_text())
+        change(views, code + "\n\ndef later(request: HttpRequest) -> HttpResponse:\n    return HttpResponse()\n",
+               lambda: is_open(site.ports[8000]) and of(site, "runserver") - server)  # fmt: skip
+        assert Visitor(site.url(8000)).get("/")[0] == 200
+        assert of(site, "_child") | of(site, "cluster.py") == cluster
+        assert len(of(site, "runserver")) == 1
+
+    def test_a_second_one_says_what_is_wrong_and_the_first_goes_on(self, site: Example, running: Foreground) -> None:
+        second = site.start(MANAGE, "live", "1")
+        assert second.ends() == 1
+        assert "running already" in second.err.read_text()
+        assert "CommandError: the cluster has ended" in second.err.read_text()
+        assert Visitor(site.url(8000)).get("/")[0] == 200

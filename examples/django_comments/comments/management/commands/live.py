@@ -5,7 +5,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import threading
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +26,6 @@ class Command(BaseCommand):
         parser.add_argument("address", nargs="?", default="127.0.0.1:8000", help="of the site: a port, or host:port")
 
     def handle(self, *, address: str, **_: object) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         self.prepare()
         os.environ["FOLLOW_PID"] = str(os.getpid())  # the processes we start end when we do, however that happens
         with cluster():
@@ -43,30 +41,30 @@ class Command(BaseCommand):
                 for name in "kim", "lee":
                     User.objects.create_user(name, password=password)
             self.stdout.write(f"The users kim and lee are new, the password of both is {password}")
+            self.stdout.flush()
         connection.close()
 
 
 @contextmanager
 def cluster() -> Iterator[None]:
-    """One cluster, whatever the reloader does; should it end by itself, so does the site.
+    """One cluster, whatever the reloader does.
 
     Raises:
-        CommandError: it has ended by itself.
+        CommandError: it has ended by itself, and so has the site.
     """
     # In a session of its own Ctrl-C in the terminal does not reach it: it ends after the site, and not in the middle.
     process = subprocess.Popen(CLUSTER, stdin=subprocess.DEVNULL, start_new_session=True)
-    is_over = threading.Event()
 
-    def watch() -> None:
-        process.wait()
-        if not is_over.is_set():
-            os.kill(os.getpid(), signal.SIGTERM)
+    def check(*_: object) -> None:
+        if process.poll() is not None:
+            os.kill(os.getpid(), signal.SIGTERM)  # ends runserver as anybody else would
 
-    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGCHLD, check)
     try:
+        check()  # it may have ended before that
         yield
     finally:
-        is_over.set()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if process.poll() is not None:
             raise CommandError("the cluster has ended: it says why above")
         process.terminate()
