@@ -365,11 +365,7 @@ def test_a_client_that_is_in_no_room_says_nothing(visitor: Visitor, visit: Calla
 @pytest.mark.parametrize("room", ["", "x" * 33, "a b", "a:b", "*", "ü", "1\n", 1.5, True, None, ["1"], {"1": 1}])
 def test_a_room_has_an_id_that_can_be_one(visitor: Visitor, room: object) -> None:
     assert visitor.refused(json.dumps({"type": "join", "roomId": room})).startswith("A room's id has ")
-    assert visitor.join("7")["roomId"] == "7"
-
-
-def test_a_rooms_id_may_be_a_number(visitor: Visitor) -> None:
-    visitor.send("join", roomId=7)
+    visitor.send("join", roomId=7)  # PHP's may be a number
     assert visitor.next_of("welcome")["roomId"] == "7"
     visitor.send("say", roomId=7, content="x")
     assert visitor.next_of("say")["roomId"] == "7"
@@ -402,9 +398,3 @@ def test_what_is_no_message_is_refused(visitor: Visitor, message: str | bytes, e
 def test_a_name_is_a_short_text(visitor: Visitor, name: object) -> None:
     assert visitor.refused(json.dumps({"type": "join", "roomId": "7", "userName": name})).startswith("A name ")
     assert GUEST.fullmatch(visitor.join("7", userName=" \u200b")["userName"])
-
-
-def test_who_comes_back_is_no_other_visit(visitor: Visitor, visit: Callable[[], Visitor], room: str) -> None:
-    assert visitor.join(room)["pv"] == 1
-    assert visit().join(room, again=True)["pv"] == 1
-    assert visit().join(room, again="yes")["pv"] == 2

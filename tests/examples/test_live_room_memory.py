@@ -58,9 +58,9 @@ async def next_of(kind: str, client: WebSocketClient) -> dict[str, Any]:
     return dict(message)
 
 
-async def join(c: Cluster, room: str = "1") -> tuple[WebSocketClient, dict[str, Any]]:
+async def join(c: Cluster, room: str = "1", **fields: object) -> tuple[WebSocketClient, dict[str, Any]]:
     client = await c.connect()
-    await client.send_json({"type": "join", "roomId": room})
+    await client.send_json({"type": "join", "roomId": room, **fields})
     return client, await next_of("welcome", client)
 
 
@@ -214,5 +214,17 @@ def test_many_who_come_at_once_are_all_counted(load: Load, redis: RedisServer) -
             assert redis.do("HGET", "PV:ROOM:1", "ROOM_TOTAL_PV") == "100"
             connections = redis.do("CLIENT", "LIST").splitlines()
             assert len(connections) <= sys.modules["memory"].CONNECTIONS + 1  # and the test's own
+
+    run(test)
+
+
+@needs_redis
+def test_who_comes_back_is_no_other_visit(load: Load, redis: RedisServer) -> None:
+    module = load(redis.url)
+
+    async def test() -> None:
+        async with cluster(module.business) as c:
+            visits = [(await join(c, **fields))[1]["pv"] for fields in ({}, {"again": True}, {"again": "yes"})]
+            assert visits == [1, 1, 2]
 
     run(test)
