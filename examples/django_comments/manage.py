@@ -4,7 +4,7 @@ import os
 import sys
 
 from django.core.management import execute_from_command_line
-from following import follow  # type: ignore[import-not-found]  # beside this file
+from following import follow  # beside this file
 
 if __name__ == "__main__":
     follow()

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from tidegate.contrib.django import push
 from tidegate.errors import ClusterError
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @never_cache
 @ensure_csrf_cookie  # for the page's own requests
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponse:
     """The page, and where its form goes."""
     if not request.user.is_authenticated:
@@ -56,7 +56,7 @@ def bind(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def received(request: HttpRequest) -> HttpResponse:
     """The newest comments: for a page that opens, and for one that was away for a while."""
     if not request.user.is_authenticated:
