@@ -83,14 +83,19 @@ def test_a_login_that_another_worker_has_seen_counts(load: Load) -> None:
 
 
 def test_strangers_whose_worker_has_gone_are_closed_by_another(load: Load) -> None:
+    def first_while_it_is_there(workers: Any, client: Any, event: str) -> Any:
+        return min(workers, key=lambda worker: str(worker.key))
+
     async def test() -> None:
         first, second = load("app"), load("lasting")
-        async with cluster(first.business, second.business) as c:
+        first.business.name, second.business.name = "a", "b"
+        gateway = Gateway("websocket://127.0.0.1:0", router=first_while_it_is_there)
+        async with cluster(gateway, first.business, second.business) as c:
             clients = [await c.connect() for _ in range(8)]
             for kim in clients[::2]:
                 await kim.send_json(LOGIN)
             await c.settle()
-            assert first.timers
+            assert set(first.timers) == {stranger.client_id for stranger in clients[1::2]}
             await first.business.stop(reload=True)
             late = await c.connect()
             await second.close_strangers()
