@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from benchmarks import echo, fanout, growth, handshake, memory, push, room, scale
+from benchmarks import fanout, growth, room
 from benchmarks.figures import Row
+from benchmarks.measuring import Cost
 from benchmarks.processes import BenchmarkError, Helper, load, reference
 
 TINY: dict[str, Callable[[], list[Row]]] = {
     "fanout": lambda: fanout.run(1, members=20),
-    "room": lambda: room.run(1, members=20, rates=(5, 10), milliseconds=300),
-    "echo": lambda: echo.run(1, loads=((5, 2),), milliseconds=50),
-    "memory": lambda: memory.run(1, step=50),
-    "handshake": lambda: handshake.run(1, connections=50),
-    "push": lambda: push.run(1, calls=500),
-    "growth": lambda: growth.run(1, sizes=(100, 200), rounds=2),
-    "scale": lambda: scale.run(1, members=20, milliseconds=50),
+    "growth": lambda: growth.run(1, sizes=(100,), rounds=1),
 }
+"""Two that have between them what all are made of: each start of a cluster takes a second."""
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -28,6 +27,37 @@ def test_a_benchmark_runs(name: str) -> None:
     rows = TINY[name]()
     assert rows
     assert all(len(row.values) == 1 and str(row) for row in rows)
+
+
+class Room:
+    """Stands in for the load of a room that keeps up with so many messages a second."""
+
+    pids = (os.getpid(),)
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.orders: list[str] = []
+
+    def ask(self, *words: Any) -> dict[str, Any]:
+        order, _, *more = words
+        self.orders.append(order if order != "speak" else f"at {more[0]}")
+        late = order == "speak" and more[0] > self.limit
+        return {"p50": 1.0, "p99": 1000.0 if late else 2.0, "bystanders_p99": 1.0, "missing": 0}
+
+
+@pytest.mark.parametrize(
+    ("limit", "spoken"),
+    [(10_000, [400, 800, 1200]), (900, [400, 800, 1200]), (400, [400, 800]), (150, [400, 200, 100]), (5, [400, 200, 100])],
+)  # fmt: skip
+def test_a_room_speaks_faster_until_it_is_too_much_and_slower_where_it_is_at_once(
+    limit: int, spoken: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients: Any = Room(limit)
+    monkeypatch.setattr(room, "Spent", lambda *_: SimpleNamespace(rates=lambda *_: Cost(1, 1, 0.5)))
+    heard = room.climb(clients, clients, 1, members=3, rates=(100, 200, 400, 800, 1200))
+    assert list(heard) == spoken
+    assert [rate for rate, found in heard.items() if room.is_kept(found)] == [rate for rate in spoken if rate <= limit]
+    assert clients.orders.count("connect") == clients.orders.count("close")  # no client of a room that lags stays
 
 
 def loads() -> list[Helper]:
