@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
@@ -81,15 +82,25 @@ def port() -> Iterator[int]:
     thread.join(20)
 
 
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """One that keeps connections for the next request."""
+    with requests.Session() as session:
+        yield session
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("label", OPERATIONS)
-def test_requests_made_from_the_document_are_answered_as_it_says(label: str, mode: GenerationMode, port: int) -> None:
+def test_requests_made_from_the_document_are_answered_as_it_says(
+    label: str, mode: GenerationMode, port: int, session: requests.Session
+) -> None:
     operation = OPERATIONS[label]
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def check(case: Any) -> None:
-        case.call_and_validate(base_url=f"http://127.0.0.1:{port}", checks=CHECKS, headers=HEADERS)
+        url = f"http://127.0.0.1:{port}"
+        case.call_and_validate(base_url=url, session=session, checks=CHECKS, headers=HEADERS)
 
     check()
 

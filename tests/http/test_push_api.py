@@ -27,7 +27,7 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def test_mounted_in_a_site_it_pushes_to_browsers(place: Place) -> None:
-    whole = Cluster(place, "")
+    whole = Cluster(place, "", count=1, workers=1)
 
     async def main() -> None:
         push = push_api(cluster=whole.address, token=TOKEN)

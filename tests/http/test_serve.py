@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -39,10 +40,23 @@ def receive(client, message):
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def test_every_process_of_a_worker_answers_at_one_port(place: Place) -> None:
-    port = free_port()
-    whole = Cluster(place, CODE.format(port=port, token=TOKEN))
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Of the door of `whole`."""
+    return free_port()
 
+
+@pytest.fixture(scope="module")
+def whole(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with two processes of a worker, which serves the door."""
+    place = Place(tmp_path_factory.mktemp("whole"))
+    try:
+        yield Cluster(place, CODE.format(port=port, token=TOKEN), count=1)
+    finally:
+        place.clear()
+
+
+def test_every_process_of_a_worker_answers_at_one_port(whole: Cluster, port: int) -> None:
     async def main() -> None:
         async with browsers(whole, 2) as (kim, lee):
             ids = [await client.read_text() for client in (kim, lee)]
@@ -67,20 +81,18 @@ def test_every_process_of_a_worker_answers_at_one_port(place: Place) -> None:
             assert await kim.read_frame() == (0x82, b"\xff")
 
     in_time(main())
-    listen = [row["listen"] for row in place.processes() if row["role"].startswith("business#")]
+    listen = [row["listen"] for row in whole.place.processes() if row["role"].startswith("business#")]
     assert listen == [[f"http://127.0.0.1:{port}"]] * 2
 
 
-def test_the_port_answers_while_workers_are_reloaded_and_killed(place: Place) -> None:
-    port = free_port()
-    whole = Cluster(place, CODE.format(port=port, token=None))
+def test_the_port_answers_while_workers_are_reloaded_and_killed(whole: Cluster, port: int) -> None:
     outcomes: list[str] = []
     over = threading.Event()
 
     async def go_on() -> None:
         while not over.is_set():
             try:
-                outcomes.append((await ask(port, "/?method=getAllClientCount")).text or "cut")
+                outcomes.append((await ask(port, "/?method=getAllClientCount", headers=HEADERS)).text or "cut")
             except (ConnectionResetError, IndexError, ValueError):  # it was taken by the process that was killed
                 outcomes.append("cut")
 
@@ -88,7 +100,7 @@ def test_the_port_answers_while_workers_are_reloaded_and_killed(place: Place) ->
     thread.start()
     try:
         before = whole.pids("business")
-        place.do("reload")
+        whole.place.command("reload")
         assert set(whole.pids("business")).isdisjoint(before)
         for pid in whole.pids("business"):
             os.kill(pid, signal.SIGKILL)
