@@ -20,7 +20,7 @@ from tidegate.net.batch import send_many, send_many_in_python
 from tidegate.protocols.frames import body_frame_in_python, make_frame_in_python
 from tidegate.protocols.scan import scan_frames_in_python
 from tidegate.speedups import compiled
-from tidegate.wire.packet import pack_packet_in_python, scan_packets_in_python
+from tidegate.wire.packet import pack_packet_in_python, pack_packets_in_python, scan_packets_in_python
 
 pytestmark = pytest.mark.skipif(compiled is None, reason="needs a C compiler when it is installed")
 
@@ -88,6 +88,21 @@ def test_packets_are_packed_alike(fields: tuple[int, ...], ext: bytes, body: byt
         assert outcome(compiled.pack_packet, *fields, ext, form) == outcome(pack_packet_in_python, *fields, ext, form)
 
 
+@given(
+    st.one_of(st.tuples(*FIELDS), st.tuples(*WIDE)),
+    st.binary(max_size=9),
+    st.lists(st.one_of(PAYLOADS, st.text()), min_size=1, max_size=4),
+    LIMITS,
+)
+@example((1,) * 8, b"", [b"", "\ud800"], 100)
+def test_packets_of_one_read_are_packed_alike(
+    fields: tuple[int, ...], ext: bytes, bodies: list[bytes | str], limit: int
+) -> None:
+    assert compiled is not None
+    args = (*fields[:7], fields[6], fields[7], ext, bodies, limit)
+    assert outcome(compiled.pack_packets, *args) == outcome(pack_packets_in_python, *args)
+
+
 @given(st.integers(0, 255), st.one_of(PAYLOADS, st.text(), st.text(alphabet="\ud800a")))
 def test_frames_are_made_alike(first: int, payload: bytes | str) -> None:
     assert compiled is not None
@@ -111,6 +126,9 @@ def test_what_is_no_argument_is_refused() -> None:
         lambda: compiled.scan_packets(b"", None, []),
         lambda: compiled.pack_packet(1),
         lambda: compiled.pack_packet(*[1] * 8, b"", None),
+        lambda: compiled.pack_packets(1),
+        lambda: compiled.pack_packets(*[1] * 9, b"", (), 100),
+        lambda: compiled.pack_packets(*[1] * 9, b"", [None], 100),
         lambda: compiled.make_frame(1, 2),
         lambda: compiled.body_frame("text"),
     ]

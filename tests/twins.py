@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tidegate.gateway import event
 from tidegate.protocols import frames, scan, websocket
 from tidegate.wire import packet
 
@@ -23,4 +24,5 @@ def both_loops(request: pytest.FixtureRequest) -> Iterator[None]:
                 patch.setattr(module, "make_frame", frames.make_frame_in_python)
             patch.setattr(packet, "scan_packets", packet.scan_packets_in_python)
             patch.setattr(packet, "pack_packet", packet.pack_packet_in_python)
+            patch.setattr(event, "pack_packets", packet.pack_packets_in_python)
         yield

@@ -179,26 +179,51 @@ static const char *content_of(PyObject *value, Py_ssize_t *size) {
     return NULL;
 }
 
+enum { HEADER_FIELDS = 8 };
+
+/* Read the numbers of a header: command, address and port, the client's, connection id, flags, gateway port. */
+static int read_fields(PyObject *const *args, unsigned long *field) {
+    static const unsigned long most[] = {0xFF, 0xFFFFFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFF, 0xFFFFFFFF, 0xFF, 0xFFFF};
+    for (int at = 0; at < HEADER_FIELDS; at++) {
+        field[at] = PyLong_AsUnsignedLong(args[at]);
+        if (field[at] == (unsigned long)-1 && PyErr_Occurred()) return -1;
+        if (field[at] > most[at]) {
+            PyErr_Format(PyExc_OverflowError, "field %d of a packet is too big: %lu", at, field[at]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Write a header, and ext data behind it; gives where the body goes. */
+static unsigned char *write_head(unsigned char *to, const unsigned long *field, unsigned long flags, const char *ext,
+                                 Py_ssize_t ext_size, Py_ssize_t body_size) {
+    write32(to, (unsigned long)(HEADER_SIZE + ext_size + body_size));
+    to[4] = (unsigned char)field[0];
+    write32(to + 5, field[1]);
+    write16(to + 9, field[2]);
+    write32(to + 11, field[3]);
+    write16(to + 15, field[4]);
+    write32(to + 17, field[5]);
+    to[21] = (unsigned char)flags;
+    write16(to + 22, field[7]);
+    write32(to + 24, (unsigned long)ext_size);
+    memcpy(to + HEADER_SIZE, ext, ext_size);
+    return to + HEADER_SIZE + ext_size;
+}
+
 PyDoc_STRVAR(pack_packet_doc,
              "pack_packet(command, ip, port, client_ip, client_port, number, flags, gateway_port, ext, body)\n--\n\n"
              "The bytes of a packet.");
 
 static PyObject *pack_packet(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
-    static const unsigned long most[] = {0xFF, 0xFFFFFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFF, 0xFFFFFFFF, 0xFF, 0xFFFF};
-    unsigned long field[8];
+    unsigned long field[HEADER_FIELDS];
     Py_ssize_t ext_size, body_size;
     if (count != 10) {
         PyErr_SetString(PyExc_TypeError, "pack_packet takes 10 arguments");
         return NULL;
     }
-    for (int at = 0; at < 8; at++) {
-        field[at] = PyLong_AsUnsignedLong(args[at]);
-        if (field[at] == (unsigned long)-1 && PyErr_Occurred()) return NULL;
-        if (field[at] > most[at]) {
-            PyErr_Format(PyExc_OverflowError, "field %d of a packet is too big: %lu", at, field[at]);
-            return NULL;
-        }
-    }
+    if (read_fields(args, field) < 0) return NULL;
     const char *ext = content_of(args[8], &ext_size);
     if (ext == NULL) return NULL;
     const char *body = content_of(args[9], &body_size);
@@ -210,19 +235,56 @@ static PyObject *pack_packet(PyObject *Py_UNUSED(self), PyObject *const *args, P
     PyObject *packet = PyBytes_FromStringAndSize(NULL, HEADER_SIZE + ext_size + body_size);
     if (packet == NULL) return NULL;
     unsigned char *to = (unsigned char *)PyBytes_AS_STRING(packet);
-    write32(to, (unsigned long)(HEADER_SIZE + ext_size + body_size));
-    to[4] = (unsigned char)field[0];
-    write32(to + 5, field[1]);
-    write16(to + 9, field[2]);
-    write32(to + 11, field[3]);
-    write16(to + 15, field[4]);
-    write32(to + 17, field[5]);
-    to[21] = (unsigned char)field[6];
-    write16(to + 22, field[7]);
-    write32(to + 24, (unsigned long)ext_size);
-    memcpy(to + HEADER_SIZE, ext, ext_size);
-    memcpy(to + HEADER_SIZE + ext_size, body, body_size);
+    memcpy(write_head(to, field, field[6], ext, ext_size, body_size), body, body_size);
     return packet;
+}
+
+PyDoc_STRVAR(pack_packets_doc,
+             "pack_packets(command, ip, port, client_ip, client_port, number, text_flags, binary_flags, gateway_port, "
+             "ext, bodies, limit)\n--\n\n"
+             "The bytes of packets that differ in their bodies; None where one is longer than the limit.");
+
+static PyObject *pack_packets(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+    enum { TEXT_FLAGS = 6, BINARY_FLAGS, GATEWAY_PORT, EXT, BODIES, LIMIT, ARGUMENTS };
+    if (count != ARGUMENTS || !PyList_Check(args[BODIES])) {
+        PyErr_SetString(PyExc_TypeError, "pack_packets takes 12 arguments, one of them a list");
+        return NULL;
+    }
+    unsigned long field[HEADER_FIELDS];
+    PyObject *numbers[HEADER_FIELDS];
+    memcpy(numbers, args, BINARY_FLAGS * sizeof *args);
+    numbers[HEADER_FIELDS - 1] = args[GATEWAY_PORT];
+    if (read_fields(numbers, field) < 0) return NULL;
+    unsigned long text_flags = field[TEXT_FLAGS], binary_flags = PyLong_AsUnsignedLong(args[BINARY_FLAGS]);
+    if (binary_flags == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+    Py_ssize_t limit = PyLong_AsSsize_t(args[LIMIT]), ext_size, body_size, size = 0;
+    if (limit == -1 && PyErr_Occurred()) return NULL;
+    const char *ext = content_of(args[EXT], &ext_size);
+    if (ext == NULL) return NULL;
+    /* No other code runs between the two passes, so that nothing changes. */
+    Py_ssize_t many = PyList_GET_SIZE(args[BODIES]);
+    for (Py_ssize_t at = 0; at < many; at++) {
+        if (content_of(PyList_GET_ITEM(args[BODIES], at), &body_size) == NULL) return NULL;
+        if (body_size > limit - HEADER_SIZE - ext_size || body_size > 0x7FFFFFFF - HEADER_SIZE - ext_size)
+            Py_RETURN_NONE;
+        size += HEADER_SIZE + ext_size + body_size;
+    }
+    PyObject *packets = PyBytes_FromStringAndSize(NULL, size);
+    if (packets == NULL) return NULL;
+    unsigned char *to = (unsigned char *)PyBytes_AS_STRING(packets);
+    for (Py_ssize_t at = 0; at < many; at++) {
+        PyObject *item = PyList_GET_ITEM(args[BODIES], at);
+        const char *body = content_of(item, &body_size);
+        if (body == NULL) { /* it was there before */
+            Py_DECREF(packets);
+            return NULL;
+        }
+        unsigned long flags = PyUnicode_Check(item) ? text_flags : binary_flags;
+        to = write_head(to, field, flags, ext, ext_size, body_size);
+        memcpy(to, body, body_size);
+        to += body_size;
+    }
+    return packets;
 }
 
 static PyObject *frame_of(unsigned char first, const char *payload, Py_ssize_t size) {
@@ -349,6 +411,7 @@ static PyMethodDef methods[] = {
     {"scan_frames", (PyCFunction)(void (*)(void))scan_frames, METH_FASTCALL, scan_frames_doc},
     {"scan_packets", (PyCFunction)(void (*)(void))scan_packets, METH_FASTCALL, scan_packets_doc},
     {"pack_packet", (PyCFunction)(void (*)(void))pack_packet, METH_FASTCALL, pack_packet_doc},
+    {"pack_packets", (PyCFunction)(void (*)(void))pack_packets, METH_FASTCALL, pack_packets_doc},
     {"make_frame", (PyCFunction)(void (*)(void))make_frame, METH_FASTCALL, make_frame_doc},
     {"body_frame", body_frame, METH_O, body_frame_doc},
     {NULL, NULL, 0, NULL},

@@ -18,6 +18,10 @@ def event(number: int) -> Any:
     return None, 3, str(number)
 
 
+def run(number: int) -> Any:
+    return None, 3, [str(number)]
+
+
 def report(progress: Progress, window: Window) -> tuple[int, ...] | None:
     """Hand a report over; gives the numbers that it names."""
     data = progress.report()
@@ -34,7 +38,7 @@ def report(progress: Progress, window: Window) -> tuple[int, ...] | None:
 def test_a_gateway_knows_which_events_were_started_in_whatever_order(order: list[int], reports: list[bool]) -> None:
     progress, window = Progress(), Window()
     for number in range(1, 13):
-        window.add(event(number))
+        window.add(*run(number))
     for at, number in enumerate(order):
         progress.start(number)
         progress.finished += at % 2
@@ -50,7 +54,7 @@ def test_a_gateway_knows_which_events_were_started_in_whatever_order(order: list
 def test_events_in_order_are_not_named() -> None:
     progress, window = Progress(), Window()
     for number in (1, 2, 3, 4, 5, 6):
-        window.add(event(number))
+        window.add(*run(number))
     progress.start(1)
     progress.start(2)
     assert report(progress, window) == ()

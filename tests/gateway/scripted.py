@@ -61,12 +61,11 @@ class Link:
         self.was_full = False
 
     def send(self, data: bytes) -> None:
-        self.queue.append(data)
         self.size += len(data)
-
-    def send_all(self, pieces: list[bytes]) -> None:
-        for data in pieces:
-            self.send(data)
+        while data:
+            size = int.from_bytes(data[:4])
+            self.queue.append(data[:size])
+            data = data[size:]
 
     @property
     def is_full(self) -> bool:

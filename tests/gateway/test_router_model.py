@@ -38,7 +38,7 @@ class Cluster(RuleBasedStateMachine):
         assert world.router.stats.events_dropped == 0
         assert last.peer.clients == 0
         assert last.peer.held_up == set()
-        assert last.peer.window.events == {}
+        assert last.peer.window.rest() == []
         assert last.peer.window.size == 0
         assert world.router._peers == {"last": last.peer}
         assert world.router._held.size == 0
@@ -140,7 +140,7 @@ class Cluster(RuleBasedStateMachine):
         router = self.world.router
         for peer in router._peers.values():
             assert peer.clients == sum(client.peer is peer for client in self.world.clients.values())
-            assert peer.window.size == sum(len(event[2]) for event in peer.window.events.values())
+            assert peer.window.size == sum(len(event[2]) for event in peer.window.rest())
         for client in router._held.clients():
             assert client.peer is None or client.peer.is_draining
         ready = [worker for worker in self.workers if not worker.is_draining]

@@ -15,10 +15,14 @@ def event(number: int) -> Any:
     return (None, 3, "x" * number)
 
 
+def run(*numbers: int) -> Any:
+    return (None, 3, ["x" * number for number in numbers])
+
+
 def window(sent: int) -> Window:
     made = Window()
     for number in range(1, sent + 1):
-        made.add(event(number))
+        made.add(*run(number))
     return made
 
 
@@ -39,7 +43,7 @@ def test_those_named_were_started() -> None:
 def test_millions_may_be_started_past_one_that_waits_and_nothing_is_kept_of_them() -> None:
     made = window(1)
     for number in range(2, 10_000):
-        made.add(event(3))
+        made.add(*run(3))
         made.progress(number - 1, number - 1, (number,))
     assert (made.rest(), made.size) == ([event(1)], 1)
 
@@ -75,12 +79,13 @@ def test_it_is_what_a_list_of_all_events_says(data: st.DataObject) -> None:
     sent = started = finished = 0
     for _ in range(data.draw(st.integers(0, 30))):
         for _ in range(data.draw(st.integers(0, 4))):
-            sent += 1
-            made.add(event(sent))
-            waiting[sent] = event(sent)
+            numbers = list(range(sent + 1, sent + 1 + data.draw(st.integers(1, 4))))
+            made.add(*run(*numbers))
+            waiting |= {number: event(number) for number in numbers}
+            sent = numbers[-1]
         if data.draw(st.booleans()):
             oldest = data.draw(st.integers(0, len(waiting)))
-            numbers: list[int] = []
+            numbers = []
             begun = sorted(waiting)[:oldest]
         else:
             begun = numbers = data.draw(st.permutations(sorted(waiting)))[: data.draw(st.integers(0, 5))]

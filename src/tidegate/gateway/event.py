@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from tidegate.gateway.connection import GatewayConnection
 from tidegate.protocols import Message
-from tidegate.wire.commands import BINARY, IPV6, ON_WEBSOCKET_CONNECT, SCALAR
-from tidegate.wire.packet import pack_packet
+from tidegate.wire.commands import BINARY, IPV6, ON_MESSAGE, ON_WEBSOCKET_CONNECT, SCALAR
+from tidegate.wire.packet import pack_packet, pack_packets
 
-__all__ = ["Place", "pack_event"]
+__all__ = ["Place", "pack_event", "pack_messages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +42,31 @@ def pack_event(place: Place, client: GatewayConnection, command: int, message: M
         origin = 0
     return pack_packet(
         command, place.ip, place.port, origin, client.port, client.id, flags, place.gateway_port, ext, message
+    )
+
+
+def pack_messages(
+    place: Place, client: GatewayConnection, messages: list[Message], is_tidegate: bool, limit: int
+) -> bytes | None:
+    """Those of one read, in one piece; None where one has to be looked at for itself.
+
+    Args:
+        limit: bytes of a packet.
+    """
+    origin = client.origin
+    if isinstance(origin, bytes):
+        return None
+    return pack_packets(
+        ON_MESSAGE,
+        place.ip,
+        place.port,
+        origin,
+        client.port,
+        client.id,
+        SCALAR,
+        SCALAR | BINARY if is_tidegate else SCALAR,
+        place.gateway_port,
+        client.session,
+        messages,
+        limit,
     )

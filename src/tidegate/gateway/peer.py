@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from tidegate.net.link import Link
@@ -24,24 +25,31 @@ ALL_EVENTS = frozenset(commands.EVENT_NAMES)
 class Window:
     """Events sent to a worker that it has not started, as far as it has said (PROGRESS).
 
-    Events are numbered from 1 in the order in which they were sent on the link. One of a busy client may wait for long
-    while millions of others' start, so that this holds nothing but what waits, by number.
+    Events are numbered from 1 in the order in which they were sent on the link. Most are started in that order, so that
+    those of one read are kept together. One of a busy client may wait for long while millions of others' start: once a
+    worker names events, each that waits is kept by its number, and nothing else is.
 
     Attributes:
-        events: those that wait, in the order of their numbers.
         sent: how many were sent on the link.
-        size: what they carry, in characters and bytes.
+        size: what those that wait carry, in characters and bytes.
     """
 
-    __slots__ = ("_finished", "_first", "_started", "events", "sent", "size")
+    __slots__ = ("_finished", "_first", "_loose", "_runs", "_started", "_taken", "sent", "size")
 
     def __init__(self) -> None:
-        self.events: dict[int, Event] = {}
         self.sent = 0
         self.size = 0
-        self._first = 1  # none with a lower number waits
+        self._runs: deque[tuple[GatewayConnection, int, Sequence[str | bytes]]] = deque()
+        self._taken = 0  # events of the first run that were started
+        self._loose: dict[int, Event] = {}  # those that came before all runs, by number
+        self._first = 1  # no loose one with a lower number waits
         self._started = 0
         self._finished = 0
+
+    @property
+    def waiting(self) -> int:
+        """Events that were not started."""
+        return self.sent - self._started
 
     @property
     def running(self) -> int:
@@ -51,13 +59,13 @@ class Window:
     @property
     def weight(self) -> int:
         """About how many bytes it takes."""
-        return self.size + EVENT_SIZE * len(self.events)
+        return self.size + EVENT_SIZE * (self.sent - self._started)
 
-    def add(self, event: Event) -> None:
-        """Note one that is sent."""
-        self.sent += 1
-        self.size += len(event[2])
-        self.events[self.sent] = event
+    def add(self, client: GatewayConnection, command: int, messages: Sequence[str | bytes]) -> None:
+        """Note some of a client's that are sent; `messages` is kept."""
+        self.sent += len(messages)
+        self.size += sum(map(len, messages))
+        self._runs.append((client, command, messages))
 
     def progress(self, started: int, finished: int, numbers: Sequence[int] = ()) -> None:
         """Take note of what a worker says.
@@ -75,27 +83,56 @@ class Window:
             raise ValueError(f"PROGRESS to {started} started and {finished} finished, of {self.sent} sent")
         if not numbers:
             self._take_first(new)
-        elif len(numbers) == new == len(set(numbers)) and self.events.keys() >= set(numbers):
-            for number in numbers:
-                self.size -= len(self.events.pop(number)[2])
         else:
-            raise ValueError(f"PROGRESS by {new} with {len(numbers)} event numbers, not all of such as wait")
+            self._loosen()
+            named = set(numbers)
+            if not (len(numbers) == new == len(named) and self._loose.keys() >= named):
+                raise ValueError(f"PROGRESS by {new} with {len(numbers)} event numbers, not all of such as wait")
+            for number in numbers:
+                self.size -= len(self._loose.pop(number)[2])
         self._started, self._finished = started, finished
 
     def _take_first(self, count: int) -> None:
-        take, number, size = self.events.pop, self._first, 0
-        while count:
-            event = take(number, None)
-            number += 1
+        loose, runs = self._loose, self._runs
+        while count and loose:
+            event = loose.pop(self._first, None)
+            self._first += 1
             if event is not None:
-                size += len(event[2])
+                self.size -= len(event[2])
                 count -= 1
-        self._first = number
-        self.size -= size
+        while count:
+            messages = runs[0][2]
+            if self._taken or len(messages) > count:
+                messages = messages[self._taken : self._taken + count]
+                self._taken += len(messages)
+            else:
+                self._taken = len(messages)
+            self.size -= sum(map(len, messages))
+            count -= len(messages)
+            if self._taken == len(runs[0][2]):
+                runs.popleft()
+                self._taken = 0
+
+    def _loosen(self) -> None:
+        """Keep each event by its number."""
+        events = list(self._of_runs())
+        first = self.sent - len(events) + 1
+        if not self._loose:
+            self._first = first
+        self._loose.update(enumerate(events, first))
+        self._runs.clear()
+        self._taken = 0
+
+    def _of_runs(self) -> Iterator[Event]:
+        taken = self._taken
+        for client, command, messages in self._runs:
+            for message in messages[taken:]:
+                yield client, command, message
+            taken = 0
 
     def rest(self) -> list[Event]:
         """The events that were not started, in order."""
-        return list(self.events.values())
+        return [*self._loose.values(), *self._of_runs()]
 
 
 class Peer:

@@ -17,15 +17,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from tidegate.gateway.connection import GatewayConnection
-from tidegate.gateway.event import Place, pack_event
+from tidegate.gateway.event import Place, pack_event, pack_messages
 from tidegate.gateway.held import Held
 from tidegate.gateway.peer import Event, Peer, Window
 from tidegate.net.link import Link
 from tidegate.net.reactor import Reactor
 from tidegate.net.throttle import Throttle
 from tidegate.protocols import Message
-from tidegate.wire.commands import BINARY, EVENT_NAMES, ON_CLOSE, ON_CONNECT, ON_MESSAGE, SCALAR
-from tidegate.wire.packet import pack_packet
+from tidegate.wire.commands import EVENT_NAMES, ON_CLOSE, ON_CONNECT, ON_MESSAGE
 
 __all__ = ["Choice", "Router", "RouterStats"]
 
@@ -105,37 +104,23 @@ class Router:
 
     def forward(self, client: GatewayConnection, messages: list[Message]) -> None:
         """Send what came from a client in one read."""
-        peer, origin = client.peer, client.origin
+        peer = client.peer
         if (
             peer is None
             or peer.link is None
             or peer.is_draining
             or self._own is not None
             or ON_MESSAGE not in peer.events
-            or isinstance(origin, bytes)
+            or (packets := pack_messages(self._place, client, messages, peer.is_tidegate, self._max_packet_size))
+            is None
         ):
             for message in messages:
                 if client.is_open:  # it is not, once one of them was too much
                     self.event(client, ON_MESSAGE, message)
             return
-        place, session, port, number = self._place, client.session, client.port, client.id
-        window = peer.window if peer.is_tidegate else None
-        packets: list[bytes] = []
-        for message in messages:
-            flags = SCALAR if type(message) is str or window is None else SCALAR | BINARY
-            packet = pack_packet(
-                ON_MESSAGE, place.ip, place.port, origin, port, number, flags, place.gateway_port, session, message
-            )
-            if len(packet) > self._max_packet_size:
-                peer.link.send_all(packets)
-                self._refuse(client, len(packet))
-                return
-            packets.append(packet)
-            if window is not None:  # as its `add` does
-                window.sent += 1
-                window.size += len(message)
-                window.events[window.sent] = (client, ON_MESSAGE, message)
-        peer.link.send_all(packets)
+        peer.link.send(packets)
+        if peer.is_tidegate:
+            peer.window.add(client, ON_MESSAGE, messages)
         if peer.is_full:
             self._hold_up(client, peer)
 
@@ -171,7 +156,7 @@ class Router:
             else:
                 link.send(packet)
                 if peer.is_tidegate:
-                    peer.window.add(event)
+                    peer.window.add(client, command, (message,))
         if command == ON_CLOSE:
             peer.held_up.discard(client)
             self._part(client)

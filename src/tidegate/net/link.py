@@ -18,6 +18,8 @@ from tidegate.net.sockets import keep_alive
 __all__ = ["Link", "LinkOwner", "Reader", "connect_link"]
 
 DEFAULT_LIMIT = 16 * 1024 * 1024
+JOIN_PIECE = 4096
+"""Bytes of a piece, on average, up to which a copy costs less than to tell the system where each is."""
 READS_A_TURN = 64
 """Full buffers that one link may take before others get their turn."""
 
@@ -126,15 +128,6 @@ class Link(asyncio.BufferedProtocol):
         self._queue.append(data)
         self._size += len(data)
 
-    def send_all(self, pieces: list[bytes]) -> None:
-        """Do what `send` does for each."""
-        if self.is_closed or self.closing or not pieces:
-            return
-        if not self._queue and not self._blocked:
-            self._reactor.flush_first(self)
-        self._queue += pieces
-        self._size += sum(map(len, pieces))
-
     def pause_reading(self) -> None:
         """Take nothing more in, until `resume_reading`."""
         if not self._paused and not self.closing and not self.is_closed and self._transport is not None:
@@ -178,7 +171,7 @@ class Link(asyncio.BufferedProtocol):
         if not queue or self._blocked or transport is None or self.is_closed:
             return
         size, self._queue, self._size = self._size, [], 0
-        if size > JOIN_LIMIT and len(queue) > 1:
+        if size > JOIN_LIMIT and size > JOIN_PIECE * len(queue):
             transport.writelines(queue)
             if transport.get_write_buffer_size():
                 # asyncio of Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 forgets to say so (CVE-2024-12254).

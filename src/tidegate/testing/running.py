@@ -121,7 +121,7 @@ class Cluster:
                 return False  # the gateway has yet to see that it is gone
         for gateway in self._gateways:
             windows = [peer.window for peer in gateway.router._peers.values()]
-            if gateway.router.waiting or any(window.events or window.running for window in windows):
+            if gateway.router.waiting or any(window.waiting or window.running for window in windows):
                 return False
         return True
 

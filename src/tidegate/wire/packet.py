@@ -20,6 +20,8 @@ __all__ = [
     "pack",
     "pack_packet",
     "pack_packet_in_python",
+    "pack_packets",
+    "pack_packets_in_python",
     "scan_packets",
     "scan_packets_in_python",
 ]
@@ -58,6 +60,37 @@ def pack_packet_in_python(
     size = HEADER_SIZE + len(ext) + len(body)
     header = HEADER.pack(size, command, ip, port, client_ip, client_port, connection_id, flags, gateway_port, len(ext))
     return header + ext + body
+
+
+def pack_packets_in_python(
+    command: int,
+    ip: int,
+    port: int,
+    client_ip: int,
+    client_port: int,
+    connection_id: int,
+    text_flags: int,
+    binary_flags: int,
+    gateway_port: int,
+    ext: bytes,
+    bodies: list[str | bytes],
+    limit: int,
+) -> bytes | None:
+    """The bytes of packets that differ in their bodies; None where one is longer than the limit.
+
+    Args:
+        text_flags, binary_flags: of those with bodies of `str` and of `bytes`.
+    """
+    packets = []
+    for body in bodies:
+        flags = text_flags if isinstance(body, str) else binary_flags
+        packet = pack_packet_in_python(
+            command, ip, port, client_ip, client_port, connection_id, flags, gateway_port, ext, body
+        )
+        if len(packet) > limit:
+            return None
+        packets.append(packet)
+    return b"".join(packets)
 
 
 def scan_packets_in_python(data: Data, limit: int, packets: list[Packet]) -> int:
@@ -100,6 +133,9 @@ def scan_packets_in_python(data: Data, limit: int, packets: list[Packet]) -> int
 
 pack_packet: Callable[[int, int, int, int, int, int, int, int, bytes, str | bytes], bytes] = (
     pack_packet_in_python if compiled is None else compiled.pack_packet
+)
+pack_packets: Callable[[int, int, int, int, int, int, int, int, int, bytes, list[str | bytes], int], bytes | None] = (
+    pack_packets_in_python if compiled is None else compiled.pack_packets
 )
 scan_packets: Callable[[Data, int, list[Packet]], int] = (
     scan_packets_in_python if compiled is None else compiled.scan_packets
