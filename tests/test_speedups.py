@@ -161,6 +161,10 @@ def test_the_same_is_sent_to_sockets_that_work_that_are_full_and_that_broke(
     assert send_many([ours for ours, _ in pairs], b"hello") == [5, 0, -1, 5]
     assert send_many([], b"hello") == []
     assert pairs[0][1].recv(100) == pairs[3][1].recv(100) == b"hello"
+    gone = socket.socket()
+    os.close(gone.detach())  # as a loop does
+    assert send_many([gone, pairs[0][0]], b"hello") == [-1, 5]
+    assert pairs[0][1].recv(100) == b"hello"
     taken = send_many([pairs[0][0]], b"y" * 10_000_000)[0]  # as much as there is room for
     assert 0 < taken < 10_000_000
     for pair in pairs:

@@ -66,7 +66,8 @@ class Outbox(asyncio.BufferedProtocol):
     @property
     def queued_bytes(self) -> int:
         """Bytes that wait for the client."""
-        waiting = sum(map(len, self._queue)) if self._queue else 0
+        queue = self._queue
+        waiting = queue.size if type(queue) is Batch else sum(map(len, queue)) if queue else 0
         return waiting + (self._transport.get_write_buffer_size() if self._blocked else 0)
 
     def send(self, data: Sendable) -> bool:

@@ -18,7 +18,9 @@ logger = logging.getLogger("tidegate")
 
 READ_BUFFER_SIZE = 256 * 1024
 SLICE = 256
-"""Outboxes of a crowd that are written in one turn: a few milliseconds, in which nobody else is served."""
+SLICE_BYTES = 8 * 1024 * 1024
+"""Outboxes of a crowd that are written in one turn, and about how many bytes: a few milliseconds, in which nobody else
+is served."""
 TICK_SECONDS = 1.0
 
 
@@ -27,6 +29,9 @@ class Writer(Protocol):
 
     @property
     def id(self) -> Any: ...
+
+    @property
+    def queued_bytes(self) -> int: ...
 
     def flush(self) -> None: ...
 
@@ -142,7 +147,7 @@ class Reactor:
             crowd.extend(dirty[SLICE:])
             del dirty[SLICE:]
         if crowd:
-            dirty += write_together([crowd.popleft() for _ in range(min(SLICE, len(crowd)))])
+            dirty += self._write_slice()
         if self._links:
             dirty = self._links + dirty
             self._links = []
@@ -160,6 +165,17 @@ class Reactor:
         for cache in caches:
             cache.clear()
             cache.size = 0
+
+    def _write_slice(self) -> list[Any]:
+        """Write to some of the crowd; gives those that are to be flushed by themselves."""
+        crowd = self._crowd
+        count = min(SLICE, len(crowd), 1 + SLICE_BYTES // (1 + crowd[0].queued_bytes))
+        some = [crowd.popleft() for _ in range(count)]
+        try:
+            return write_together(some)
+        except Exception:
+            logger.exception("%d connections could not be written to together", len(some))
+            return some
 
     def advance(self) -> float:
         """Set `now` to the loop's time: whatever is read from here on was read after it."""
