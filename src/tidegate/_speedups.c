@@ -381,10 +381,17 @@ static PyObject *send_many(PyObject *Py_UNUSED(self), PyObject *const *args, Py_
             goto done;
         }
         fds[at] = PyObject_AsFileDescriptor(PyList_GET_ITEM(args[0], at));
-        if (fds[at] < 0) goto done;
+        if (fds[at] < 0) { /* closed by the loop, which has not said so yet */
+            if (!PyErr_ExceptionMatches(PyExc_ValueError)) goto done;
+            PyErr_Clear();
+        }
     }
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t at = 0; at < many; at++) {
+        if (fds[at] < 0) {
+            taken[at] = -1;
+            continue;
+        }
         taken[at] = send(fds[at], data, (size_t)size, MSG_NOSIGNAL);
         if (taken[at] < 0) taken[at] = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
     }
