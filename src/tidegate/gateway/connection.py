@@ -45,11 +45,11 @@ class GatewayConnection(Connection):
     def note_origin(self) -> None:
         """Keep where it comes from, which the system forgets once it is closed."""
         ip = self.remote_ip
+        self.port = self.remote_port
         if ":" in ip:
             self.origin = socket.inet_pton(socket.AF_INET6, ip.partition("%")[0])
         elif ip:
             self.origin = pack_ip(ip)
-        self.port = self.remote_port
 
     @property
     def is_paused(self) -> bool:

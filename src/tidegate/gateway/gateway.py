@@ -124,6 +124,7 @@ class Gateway(Server[GatewaySettings]):
         self._heartbeat: Heartbeat | None = None
         self._tables: Tables[GatewayConnection] | None = None
         self.router: Router = cast("Router", None)  # while it listens
+        self._asks_each_time = False  # for an event's worker
         self._callbacks.on_connect = self._connected
         self._callbacks.on_close = self._disconnected
 
@@ -192,6 +193,7 @@ class Gateway(Server[GatewaySettings]):
         port = settings.start_port + self.id
         registers = parse_cluster(settings.cluster)
         place = Place(pack_ip(lan_ip), port, self.address.port)
+        self._asks_each_time = callable(settings.router)
         self.router = Router(
             place,
             settings.router,
@@ -260,10 +262,15 @@ class Gateway(Server[GatewaySettings]):
         client.note_origin()
         self.router.event(client, ON_CONNECT)
         handshake = getattr(client, "handshake", None)
-        if handshake is not None:
+        if handshake is not None and self._is_wanted(client, ON_WEBSOCKET_CONNECT):
             assert self.address is not None
             body = request_body(handshake, client.port, self.address.port)
             self.router.event(client, ON_WEBSOCKET_CONNECT, body)
+
+    def _is_wanted(self, client: GatewayConnection, command: int) -> bool:
+        """Whether an event is to be made: not where it goes to a worker that has no handler for it."""
+        peer = client.peer
+        return peer is None or peer.is_draining or self._asks_each_time or command in peer.events
 
     def _disconnected(self, client: GatewayConnection) -> None:
         assert self._tables is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
 
 from tidegate.protocols import Handshake
 from tidegate.wire import php
@@ -10,31 +10,52 @@ from tidegate.wire.query_string import parse_str
 
 __all__ = ["request_body"]
 
+NAMES_KEPT = 256
+"""Variables whose serialized names are at hand. Clients choose their headers' names, which are under 16 KiB long."""
+NOTHING = b"a:0:{}"
+
 
 def request_body(handshake: Handshake, remote_port: int, server_port: int) -> bytes:
     """``{"get": …, "server": …, "cookie": …}``, serialized."""
-    query = handshake.target.partition("?")[2]
+    target, headers = handshake.target, handshake.headers
+    query = target.partition("?")[2]
     ip = handshake.remote_ip
-    server: dict[str, Any] = {
-        "QUERY_STRING": query,
-        "REQUEST_METHOD": "GET",
-        "REQUEST_URI": handshake.target,
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "SERVER_NAME": handshake.headers.get("host"),
-        "CONTENT_TYPE": handshake.headers.get("content-type"),
-        "REMOTE_ADDR": f"[{ip}]" if ":" in ip else ip,
-        "REMOTE_PORT": remote_port,
-        "SERVER_PORT": server_port,
+    server = {
+        _key("QUERY_STRING"): _text(query),
+        _key("REQUEST_METHOD"): b's:3:"GET";',
+        _key("REQUEST_URI"): _text(target),
+        _key("SERVER_PROTOCOL"): b's:8:"HTTP/1.1";',
+        _key("SERVER_NAME"): _text(headers.get("host")),
+        _key("CONTENT_TYPE"): _text(headers.get("content-type")),
+        _key("REMOTE_ADDR"): _text(f"[{ip}]" if ":" in ip else ip),
+        _key("REMOTE_PORT"): b"i:%d;" % remote_port,
+        _key("SERVER_PORT"): b"i:%d;" % server_port,
     }
-    for name, value in handshake.headers.items():
-        server[f"HTTP_{name.replace('-', '_').upper()}"] = value
-    body = {"get": parse_str(query.encode("latin-1")), "server": _raw(server), "cookie": _raw(handshake.cookies)}
-    return php.dumps(body)
+    for name, value in headers.items():
+        server[_header_key(name)] = _text(value)
+    return b'a:3:{s:3:"get";%ss:6:"server";%ss:6:"cookie";%s}' % (
+        php.dumps(parse_str(query.encode("latin-1"))) if query else NOTHING,
+        php.join_array(server),
+        _array(handshake.cookies),
+    )
 
 
-def _raw(fields: dict[str, Any]) -> dict[bytes, Any]:
+@lru_cache(NAMES_KEPT)
+def _key(name: str) -> bytes:
+    return php.dumps_key(name.encode("latin-1"))
+
+
+@lru_cache(NAMES_KEPT)
+def _header_key(name: str) -> bytes:
+    return _key(f"HTTP_{name.replace('-', '_').upper()}")
+
+
+def _text(text: str | None) -> bytes:
     """Headers are bytes that were read as Latin-1."""
-    return {
-        key.encode("latin-1"): value.encode("latin-1") if isinstance(value, str) else value
-        for key, value in fields.items()
-    }
+    return b"N;" if text is None else php.dump_bytes(text.encode("latin-1"))
+
+
+def _array(fields: dict[str, str]) -> bytes:
+    if not fields:
+        return NOTHING
+    return php.join_array({php.dumps_key(name.encode("latin-1")): _text(value) for name, value in fields.items()})
