@@ -7,15 +7,19 @@ so that it is the same whoever wrote the gateway.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from tidegate.protocols import Handshake
+from tidegate.protocols.handshake import read_cookies
 from tidegate.wire import php
 
 __all__ = ["read_handshake"]
 
 HEADER_PREFIX = "HTTP_"
+NAMES_KEPT = 256
+"""Variables whose headers are at hand; clients choose their names, which are under 16 KiB long."""
 
 
 def read_handshake(body: bytes, remote_ip: str) -> Handshake:
@@ -24,16 +28,20 @@ def read_handshake(body: bytes, remote_ip: str) -> Handshake:
     Raises:
         PHPValueError: it is no serialized array.
     """
-    request = php.loads_array(body)
+    request = php.loads(body)
+    if not isinstance(request, list | dict):
+        raise php.PHPValueError("a request that is no array")
+    request = _map(request)
     server = _map(request.get("server"))
     target, _, query = _text(server.get("REQUEST_URI")).partition("?")
+    query = _text(server.get("QUERY_STRING")) or query
     headers = _headers(server)
     cookie = headers.get("cookie")
     return Handshake(
         path=unquote(target) or "/",
-        query=dict(parse_qsl(_text(server.get("QUERY_STRING")) or query, keep_blank_values=True)),
+        query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         headers=headers,
-        cookies=_flat(request.get("cookie")) if cookie is None else _cookies(cookie),
+        cookies=_flat(request.get("cookie")) if cookie is None else read_cookies(cookie),
         remote_ip=remote_ip or _text(server.get("REMOTE_ADDR")).strip("[]"),
         target=_text(server.get("REQUEST_URI")) or "/",
     )
@@ -41,22 +49,21 @@ def read_handshake(body: bytes, remote_ip: str) -> Handshake:
 
 def _headers(server: Mapping[Any, Any]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for name, value in server.items():
-        if isinstance(name, str) and name.startswith(HEADER_PREFIX) and value is not None:
-            headers[name.removeprefix(HEADER_PREFIX).replace("_", "-").lower()] = _text(value)
+    for variable, value in server.items():
+        if value is not None and (name := _header_name(variable)):
+            headers[name] = value if type(value) is str else _text(value)
     for name, key in (("host", "SERVER_NAME"), ("content-type", "CONTENT_TYPE")):
         if name not in headers and server.get(key) is not None:
             headers[name] = _text(server[key])
     return headers
 
 
-def _cookies(header: str) -> dict[str, str]:
-    cookies: dict[str, str] = {}
-    for part in header.split(";"):
-        name, equals, value = part.strip().partition("=")
-        if equals:
-            cookies[name] = value
-    return cookies
+@lru_cache(NAMES_KEPT)
+def _header_name(variable: object) -> str:
+    """The header that a variable has; none where it has none."""
+    if not isinstance(variable, str) or not variable.startswith(HEADER_PREFIX):
+        return ""
+    return variable.removeprefix(HEADER_PREFIX).replace("_", "-").lower()
 
 
 def _flat(value: Any) -> dict[str, str]:

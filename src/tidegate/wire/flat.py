@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["dumps_items", "loads", "split"]
+__all__ = ["dumps_items", "loads", "loads_from", "split"]
 
 PAIR = re.compile(
     rb'(s:(0|[1-9][0-9]{0,3}):"((?![-0-9])[^"]*)";|i:(0|-?[1-9][0-9]{0,17});)'
@@ -63,6 +63,35 @@ def loads(data: bytes) -> dict[Any, Any] | None:
     except UnicodeDecodeError:
         return None
     return items if not count and data[at:] == b"}" else None
+
+
+def loads_from(data: bytes, at: int) -> tuple[dict[Any, Any], int] | None:
+    """Read an array that begins at a place within others; gives where it ends, too.
+
+    Nothing is looked at twice, nor beyond the first pair that is not taken here.
+    """
+    start = data.find(b"{", at + 3, at + 6) + 1
+    count = COUNTS.get(data[at : start - 1])
+    if count is None:
+        return None
+    at = start
+    items: dict[Any, Any] = {}
+    match_pair = PAIR.match
+    try:
+        for _ in range(count):
+            match = match_pair(data, at)
+            if match is None:
+                return None
+            _, length, name, number, value, size, text, integer = match.groups()
+            if (length and LENGTHS.get(length) != len(name)) or (size and int(size) != len(text)):
+                return None
+            items[name.decode() if length else int(number)] = (
+                int(integer) if integer else text.decode() if size else VALUES[value]
+            )
+            at = match.end()
+    except UnicodeDecodeError:
+        return None
+    return (items, at + 1) if data[at : at + 1] == b"}" else None
 
 
 def dumps_items(array: Mapping[Any, Any]) -> dict[bytes, bytes] | None:

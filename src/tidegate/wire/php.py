@@ -42,6 +42,9 @@ INTEGER = re.compile(rb"i:(-?[0-9]{1,20});")
 FLOAT = re.compile(rb"d:([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NAN);")
 LENGTH = re.compile(rb's:([0-9]{1,10}):"')
 COUNT = re.compile(rb"a:([0-9]{1,10}):\{")
+MAPPINGS = dict, Mapping
+"""A dict is seen to be one without the lookup that an abstract class costs."""
+CONTAINERS = list, tuple, *MAPPINGS
 SMALLEST_ITEM = len(b"i:0;N;")
 
 Array: TypeAlias = dict[bytes, bytes]
@@ -79,10 +82,10 @@ def _dump(value: Any, write: Any, depth: int) -> None:
         write(b"d:%s;" % _float(value))
     elif isinstance(value, bytes | bytearray):
         write(dump_bytes(bytes(value)))
-    elif isinstance(value, list | tuple | Mapping):
+    elif isinstance(value, CONTAINERS):
         if depth == MAX_DEPTH:
             raise TypeError(f"a value nested deeper than {MAX_DEPTH} can't be serialized")
-        if isinstance(value, Mapping):
+        if isinstance(value, MAPPINGS):
             items = {dumps_key(key): item for key, item in value.items()}
         else:
             items = {_integer(key): item for key, item in enumerate(value)}
@@ -109,6 +112,8 @@ def dumps_key(key: object) -> bytes:
     if isinstance(key, int):
         return _integer(int(key))
     if isinstance(key, bytes):
+        if key[:1] > b"9":
+            return dump_bytes(key)
         text = key.decode("latin-1")
         return dumps_key(text) if DECIMAL_KEY.fullmatch(text) else dump_bytes(key)
     raise TypeError(f"{key!r} can't be a key of a PHP array: use str or int")
@@ -195,7 +200,7 @@ def _value(data: bytes, at: int, depth: int) -> tuple[Any, int]:
         raw, end = _bytes(data, at)
         return _text(raw), end
     if kind == b"a:":
-        items, end = _items(data, at, depth)
+        items, end = (depth < MAX_DEPTH and flat.loads_from(data, at)) or _items(data, at, depth)
         if all(key == position for position, key in enumerate(items)):
             return list(items.values()), end
         return items, end
