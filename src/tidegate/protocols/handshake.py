@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import re
@@ -22,6 +21,7 @@ __all__ = [
     "accept_response",
     "choose_subprotocol",
     "parse_request",
+    "read_cookies",
     "reject_response",
 ]
 
@@ -29,6 +29,9 @@ MAX_REQUEST_SIZE = 16 * 1024
 """Bytes of request line and headers; nginx takes 4 × 8 KiB, Node 16 KiB, gunicorn 8 KiB a header."""
 
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+KEY = re.compile("[A-Za-z0-9+/]{22}==")
+"""16 bytes in base64."""
 ONCE = ("host", "sec-websocket-key", "sec-websocket-version")
 
 TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
@@ -76,6 +79,8 @@ class HandshakeError(ProtocolError):
 class _Collector:
     """Takes what httptools calls back with."""
 
+    __slots__ = ("headers", "target")
+
     def __init__(self) -> None:
         self.target = b""
         self.headers: dict[str, str] = {}
@@ -84,7 +89,7 @@ class _Collector:
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key = name.decode("latin-1").lower()
+        key = name.lower().decode("latin-1")
         text = value.decode("latin-1").strip()
         if key not in self.headers:
             self.headers[key] = text
@@ -123,23 +128,35 @@ def _read(collector: _Collector) -> Handshake:
         url = httptools.parse_url(collector.target)
     except httptools.HttpParserInvalidURLError as error:
         raise HandshakeError(400, "the request's target can't be read") from error
-    cookies: dict[str, str] = {}
-    for part in collector.headers.get("cookie", "").split(";"):
-        name, equals, value = part.strip().partition("=")
-        if equals:
-            cookies[name] = value
+    cookie = collector.headers.get("cookie")
     return Handshake(
         path=unquote((url.path or b"/").decode("latin-1")),
-        query=dict(parse_qsl((url.query or b"").decode("latin-1"), keep_blank_values=True)),
+        query=dict(parse_qsl(url.query.decode("latin-1"), keep_blank_values=True)) if url.query else {},
         headers=collector.headers,
-        cookies=cookies,
+        cookies=read_cookies(cookie) if cookie else {},
         target=collector.target.decode("latin-1"),
     )
 
 
+def read_cookies(header: str) -> dict[str, str]:
+    """The cookies of a header, as they came; what has no name is left out."""
+    cookies: dict[str, str] = {}
+    for part in header.split(";"):
+        name, equals, value = part.strip().partition("=")
+        if equals:
+            cookies[name] = value
+    return cookies
+
+
+def _lists(headers: Mapping[str, str], header: str, token: str) -> bool:
+    """Whether a token, in capitals or not, is in a comma-separated header, most often alone."""
+    value = headers.get(header, "").lower()
+    return value == token or token in [part.strip() for part in value.split(",")]
+
+
 def _check(handshake: Handshake, method: bytes, version: str) -> None:
     headers = handshake.headers
-    if "websocket" not in (token.lower() for token in handshake.tokens("upgrade")):
+    if not _lists(headers, "upgrade", "websocket"):
         raise HandshakeError(
             426,
             "this port speaks WebSocket: the request needs 'Upgrade: websocket' and 'Connection: Upgrade'",
@@ -151,7 +168,7 @@ def _check(handshake: Handshake, method: bytes, version: str) -> None:
         raise HandshakeError(400, f"the request's target is {handshake.path!r}, which is no path")
     if version in ("0.9", "1.0"):
         raise HandshakeError(400, f"a WebSocket handshake needs HTTP/1.1, not {version}")
-    if "upgrade" not in (token.lower() for token in handshake.tokens("connection")):
+    if not _lists(headers, "connection", "upgrade"):
         raise HandshakeError(400, "the header Connection does not list 'Upgrade'")
     if not headers.get("host"):
         raise HandshakeError(400, "the header Host is missing")
@@ -166,11 +183,7 @@ def _check(handshake: Handshake, method: bytes, version: str) -> None:
             {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
         )
     key = headers.get("sec-websocket-key", "")
-    try:
-        right = len(base64.b64decode(key.encode(), validate=True)) == 16
-    except binascii.Error:
-        right = False
-    if not right:
+    if not KEY.fullmatch(key):
         raise HandshakeError(400, "the header Sec-WebSocket-Key is not 16 bytes in base64")
     if not all(map(SUBPROTOCOL.fullmatch, handshake.tokens("sec-websocket-protocol"))):
         raise HandshakeError(400, "the header Sec-WebSocket-Protocol can't be read")
@@ -182,7 +195,7 @@ def _check(handshake: Handshake, method: bytes, version: str) -> None:
 
 def choose_subprotocol(handshake: Handshake, supported: Sequence[str]) -> str | None:
     """The first of the client's subprotocols, which it lists in order of preference, that is supported."""
-    for offered in handshake.tokens("sec-websocket-protocol"):
+    for offered in handshake.tokens("sec-websocket-protocol") if supported else ():
         if offered in supported:
             return offered
     return None
@@ -190,18 +203,13 @@ def choose_subprotocol(handshake: Handshake, supported: Sequence[str]) -> str | 
 
 def accept_response(key: str, subprotocol: str | None, extension: str | None) -> bytes:
     """The answer that opens the connection (RFC 6455 section 4.2.2)."""
-    digest = base64.b64encode(hashlib.sha1(key.encode() + ACCEPT_GUID, usedforsecurity=False).digest()).decode()
-    lines = [
-        "HTTP/1.1 101 Switching Protocols",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Accept: {digest}",
-    ]
+    digest = hashlib.sha1(key.encode() + ACCEPT_GUID, usedforsecurity=False).digest()
+    more = "\r\n"
     if subprotocol is not None:
-        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+        more += f"Sec-WebSocket-Protocol: {subprotocol}\r\n"
     if extension is not None:
-        lines.append(f"Sec-WebSocket-Extensions: {extension}")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        more += f"Sec-WebSocket-Extensions: {extension}\r\n"
+    return b"%s%s%s\r\n" % (ACCEPTED, binascii.b2a_base64(digest, newline=False), more.encode("latin-1"))
 
 
 def reject_response(error: HandshakeError) -> bytes:
