@@ -171,10 +171,12 @@ class Connection(Outbox):
             endpoint.audience.add(self)
         if self._codec.output:
             self._flush_codec()
+        kept, self._peer = self._peer, self._peername()  # the system is asked once, however often it is looked at here
         if handshake is not None:
             handshake.remote_ip = self.remote_ip
             self.handshake = handshake
         self._dispatch(endpoint.callbacks.on_connect)
+        self._peer = kept
         if handshake is not None:
             # It is large, and of use only while the client is let in.
             if self._mailbox is None:
@@ -183,8 +185,10 @@ class Connection(Outbox):
                 self._mailbox.put(Connection._forget_handshake)
 
     def _forget_handshake(self) -> None:
-        with contextlib.suppress(AttributeError):
+        try:  # noqa: SIM105 - a `with` costs as much as the rest of this
             del self.handshake
+        except AttributeError:
+            pass
 
     # Reading
 

@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from tidegate.net.stats import Stats
 from tidegate.net.throttle import Throttle
@@ -23,6 +23,7 @@ ACCEPTS_A_TURN = 32
 PAUSE_SECONDS = 0.5
 """Between attempts while there are no file descriptors."""
 TLS_HANDSHAKE_SECONDS = 10
+Start: TypeAlias = "asyncio.Task[tuple[asyncio.Transport, Any]]"
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -50,7 +51,7 @@ class Listener:
         self._sockets = list(sockets)
         self._context = context
         self._loop = asyncio.get_running_loop()
-        self._starting: set[asyncio.Task[None]] = set()
+        self._starting: set[Start] = set()
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
         for sock in self._sockets:
             self._loop.add_reader(sock.fileno(), self._accept, sock)
@@ -86,34 +87,31 @@ class Listener:
                     return
                 continue  # that connection was gone before it was taken
             sock.setblocking(False)
-            task = self._loop.create_task(self._start(sock))
+            context = self._context
+            start = self._loop.connect_accepted_socket(
+                partial(self._endpoint.make_connection, sock if context is None else None),
+                sock,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else TLS_HANDSHAKE_SECONDS,
+            )
+            task = self._loop.create_task(start)
             self._starting.add(task)
             task.add_done_callback(partial(self._started, sock))
 
-    def _started(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+    def _started(self, sock: socket.socket, task: Start) -> None:
         self._starting.discard(task)
-        if task.cancelled():  # perhaps before it did anything
-            sock.close()
-
-    async def _start(self, sock: socket.socket) -> None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            return
+        sock.close()
         endpoint = self._endpoint
-        direct = sock if self._context is None else None
-        try:
-            await self._loop.connect_accepted_socket(
-                lambda: endpoint.make_connection(direct),
-                sock,
-                ssl=self._context,
-                ssl_handshake_timeout=None if self._context is None else TLS_HANDSHAKE_SECONDS,
-            )
-        except OSError as error:  # ssl.SSLError is one, and so is a time-out
+        if isinstance(error, OSError):  # ssl.SSLError is one, and so is a time-out
             endpoint.stats.handshake_failures += 1
             endpoint.throttle.log(logging.INFO, "%s: no connection: %s", endpoint.name, error)
-            sock.close()
-        except Exception as error:  # from the constructor of a user's own protocol
+        elif isinstance(error, Exception):  # from the constructor of a user's own protocol
             endpoint.stats.handler_errors += 1
             problem = f"{type(error).__name__}: {error}"
             endpoint.throttle.log(logging.ERROR, "%s: no connection: %s", endpoint.name, problem)
-            sock.close()
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
         self._endpoint.stats.accept_pauses += 1
