@@ -22,8 +22,20 @@ MANAGE = "examples/django_comments/manage.py"
 PASSWORD = r"The users kim and lee are new, the password of both is (\S+)\n"
 
 
+QUICKLY = """
+from django.utils.autoreload import StatReloader
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+StatReloader.SLEEP_TIME = 0.1
+"""
+
+
 def comments_site(place: Place) -> Example:
-    return Example(place, "django_comments", {8000: 1, 7272: 1, 1236: 1, 2900: 1})
+    """The site, which is in no doubt for long whether a password is right, or whether a file has changed."""
+    site = Example(place, "django_comments", {8000: 1, 7272: 1, 1236: 1, 2900: 1})
+    with (site.folder / "website" / "settings.py").open("a") as settings:
+        settings.write(QUICKLY)
+    return site
 
 
 def live(example: Example) -> Foreground:

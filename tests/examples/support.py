@@ -50,6 +50,16 @@ class Example:
         """A text with the copy's ports."""
         return re.sub(r"\b\d{4,5}\b", lambda found: str(self.ports.get(int(found[0]), found[0])), text)
 
+    def set(self, **constants: float) -> None:
+        """Give other values to constants of its files; each has to be there."""
+        for name, value in constants.items():
+            found = 0
+            for path in self.folder.glob("*.py"):
+                code, count = re.subn(rf"^{name} = [^#\n]*\b", f"{name} = {value}", path.read_text(), flags=re.M)
+                found += count
+                path.write_text(code)
+            assert found, f"there is no {name}"
+
     def url(self, port: int, scheme: str = "http") -> str:
         """Where something listens, by the port that the example's files name."""
         return f"{scheme}://127.0.0.1:{self.ports[port]}"

@@ -30,6 +30,7 @@ REFUSED = {"type": "error", "about": "push", "message": "Only an administrator m
 def example(place: Place) -> Example:
     place.environment.pop("ADMIN_PASSWORD", None)
     example = Example(place, "admin_account", {8000: 1, 7272: 1, 1236: 1, 2900: 2})
+    example.set(PAUSE=0.1)
     example.start().ready()
     return example
 

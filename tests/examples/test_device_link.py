@@ -67,16 +67,9 @@ def start(place: Place, **changes: float) -> Example:
     place.environment.pop("DEVICE_KEY", None)
     example = Example(place, "device_link", PORTS)
     (example.folder / ".device_key").unlink(missing_ok=True)
-    set_constants(example, **changes)
+    example.set(**changes)
     example.start().ready()
     return example
-
-
-def set_constants(example: Example, **changes: float) -> None:
-    for name, value in changes.items():
-        for path in example.folder.glob("*.py"):
-            lines = path.read_text().splitlines()
-            path.write_text("\n".join(f"{name} = {value}" if line.startswith(f"{name} = ") else line for line in lines))
 
 
 def token_of(example: Example, name: str) -> str:

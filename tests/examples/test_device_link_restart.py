@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.examples.support import Example
-from tests.examples.test_device_link import log_in, open_socket, receive, set_constants, start
-from tests.process.support import Place
+from tests.examples.support import Example, is_open
+from tests.examples.test_device_link import log_in, open_socket, receive, start
+from tests.process.support import Place, until
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,8 @@ def test_a_device_that_did_not_return_after_a_restart_is_offline_and_as_it_was(e
     app = example.place.started[-1]
     app.process.kill()  # nobody can note who was connected
     app.ends()
-    set_constants(example, HEARTBEAT=600)
+    until(lambda: not any(map(is_open, example.ports.values())))  # its processes end by themselves
+    example.set(HEARTBEAT=600)
     example.start().ready()
     with open_socket(example) as page:
         (fan,) = [each for each in receive(page, "devices")["devices"] if each["id"] == "fan"]

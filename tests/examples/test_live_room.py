@@ -56,6 +56,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 def example(place: Place, redis: RedisServer) -> Example:
     place.environment["REDIS_URL"] = redis.url
     example = Example(place, "live_room", {8000: 1, 7272: 1, 1236: 1, 2900: 2})
+    example.set(TELL_SECONDS=0.2, LOOK_SECONDS=0.2)
     example.start().ready()
     return example
 

@@ -20,17 +20,20 @@ from tests.ports import free_port
 from tidegate import Gateway
 from tidegate.testing import ClientClosedError, Cluster, WebSocketClient, cluster
 
-Load = Callable[[str], ModuleType]
+Load = Callable[..., ModuleType]
 
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """What imports the example's app anew, with a Redis of the test's."""
+    """What imports the example's app anew, with a Redis of the test's, and with other constants where it is said."""
     monkeypatch.syspath_prepend(str(EXAMPLES / "live_room"))
 
-    def load_it(url: str) -> ModuleType:
+    def load_it(url: str, **constants: float) -> ModuleType:
         monkeypatch.setenv("REDIS_URL", url)
-        return importlib.import_module("app")
+        for name in names[::-1]:
+            module = importlib.import_module(name)
+            vars(module).update({constant: constants[constant] for constant in constants.keys() & vars(module).keys()})
+        return module
 
     names = ("app", "memory")
     before = {name: sys.modules.pop(name, None) for name in names}
@@ -143,7 +146,7 @@ def test_a_redis_that_is_down_is_tried_by_one_look_at_a_time(load: Load) -> None
 
 @needs_redis
 def test_a_redis_that_hangs_holds_nobody_up_for_long(load: Load, redis: RedisServer) -> None:
-    module = load(redis.url)
+    module = load(redis.url, SOCKET_SECONDS=0.5, LOOK_SECONDS=0.2, TELL_SECONDS=0.1)
 
     async def test() -> None:
         async with cluster(module.business) as c:
