@@ -93,8 +93,10 @@ import os
 import sys
 
 from django.core.management import execute_from_command_line
+from django.utils.autoreload import StatReloader
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+StatReloader.SLEEP_TIME = 0.1
 execute_from_command_line(sys.argv)
 """,
 }
@@ -135,7 +137,7 @@ class Site:
         touched = 0.0
         while self.wait() == first:
             assert time.monotonic() < deadline, self.log.read_text()
-            if time.monotonic() > touched + 3:
+            if time.monotonic() > touched + 0.5:
                 file.touch()
                 touched = time.monotonic()
             time.sleep(0.05)

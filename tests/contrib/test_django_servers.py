@@ -19,7 +19,7 @@ from tidegate import Gateway
 from tidegate.testing import NoMessageError, cluster
 
 SECRET = "s3cret"
-GUNICORN = ("-m", "gunicorn", "eager", "--bind", "127.0.0.1:PORT", "--workers", "4", "--graceful-timeout", "2")
+GUNICORN = ("-m", "gunicorn", "eager", "--bind", "127.0.0.1:PORT", "--workers", "2", "--graceful-timeout", "2")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_every_gunicorn_worker_pushes_and_nothing_is_sent_twice(site: Path, how:
             pids: set[str] = set()
             count = 0
             while len(pids) < 2 and count < 4000:
-                batch = range(count, count + 200)
+                batch = range(count, count + 50)
                 pids |= set(pool.map(lambda number: django.ask("/said", to="42", text=str(number)), batch))
                 count = batch.stop
             assert len(pids) > 1
