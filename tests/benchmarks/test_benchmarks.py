@@ -47,8 +47,8 @@ class Room:
 
 @pytest.mark.parametrize(
     ("limit", "spoken"),
-    [(10_000, [400, 800, 1200]), (900, [400, 800, 1200]), (400, [400, 800]), (150, [400, 200, 100]), (5, [400, 200, 100])],
-)  # fmt: skip
+    [(10_000, [400, 800, 1200]), (900, [400, 800, 1200]), (400, [400, 800]), (250, [400, 200]), (5, [400, 200, 100])],
+)
 def test_a_room_speaks_faster_until_it_is_too_much_and_slower_where_it_is_at_once(
     limit: int, spoken: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
