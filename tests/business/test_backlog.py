@@ -247,6 +247,7 @@ def test_awaited_sends_wait_for_the_link_while_much_is_held(run: Runner, hurry: 
 def test_what_is_held_too_long_is_lost_counted_and_told(
     run: Runner, ways: Ways, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tidegate.net.reactor.TICK_SECONDS", 0.1)
     monkeypatch.setattr(backlog, "HELD_SECONDS", 0.01)
     monkeypatch.setattr(remote, "HELD_SECONDS", 0.01)
 

@@ -167,6 +167,7 @@ def test_what_had_come_of_a_dead_gateway_is_handled_before_its_clients_are_close
 def test_clients_whose_end_another_worker_was_told_of_are_forgotten_in_time(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tidegate.net.reactor.TICK_SECONDS", 0.1)
     monkeypatch.setattr("tidegate.business.keeper.LOOK_SECONDS", 1)
     monkeypatch.setattr("tidegate.business.keeper.LOOK_PARTS", 1)
     log: list[str] = []

@@ -77,6 +77,7 @@ def test_a_php_gateway_is_asked_on_a_connection_of_its_own_with_the_secret_first
 def test_a_gateway_that_does_not_answer_is_named_and_the_others_have_been_asked(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tidegate.net.reactor.TICK_SECONDS", 0.1)
     monkeypatch.setattr(link, "ANSWER_SECONDS", 0)
     monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.1)
 
