@@ -15,7 +15,7 @@ from tests.gateway.support import Peer, gateway
 from tests.net.support import LOOPS, Client, Runner
 from tidegate.client.blocking import GatewayClient
 
-CALLS = 1_000
+CALLS = 500
 
 Step = Callable[[int], None]
 
