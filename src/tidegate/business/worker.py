@@ -22,7 +22,7 @@ from tidegate.client.call import Call
 from tidegate.cluster.place import parse_cluster
 from tidegate.process import context
 from tidegate.process.callback import Callback
-from tidegate.process.member import Stop
+from tidegate.process.member import Member, Stop, with_own_registers
 from tidegate.process.settings import BusinessSettings, resolve
 from tidegate.wire import commands, php
 
@@ -58,7 +58,7 @@ class BusinessWorker(AsyncPushAPI):
     Args:
         name: unique in its app.
         count: processes.
-        cluster: where its Registers are, ``host:port`` each.
+        cluster: where its Registers are, ``host:port`` each; those of the same app unless given.
         secret_key: that all members of the cluster name; TIDEGATE_SECRET_KEY unless given.
         threads: in which `def` handlers run, so that they may block; 0 runs them in the loop.
         max_pending_events: events taken and not finished, over which nothing more is read from the gateways.
@@ -117,6 +117,7 @@ class BusinessWorker(AsyncPushAPI):
         self._process_callbacks: dict[str, Callable[..., Any] | None] = {}
         self._doors = Doors()
         self._running: Running | None = None
+        self._members: Sequence[Member] = ()
         self._is_stopping = False
 
     def set_callback(self, name: str, fn: Callable[..., Any] | None) -> None:
@@ -130,13 +131,17 @@ class BusinessWorker(AsyncPushAPI):
         if self._running is not None:
             self._running.dispatcher.settle()
 
+    def joined(self, members: Sequence[Member]) -> None:
+        """Its app is made."""
+        self._members = members
+
     def settings(self, config: Mapping[str, Any]) -> BusinessSettings:
         """What holds for it: from code, environment, TOML and defaults.
 
         Raises:
             ConfigurationError: for what can't be.
         """
-        settings = resolve(BusinessSettings, self.name, self._given, config)
+        settings = resolve(BusinessSettings, self.name, self._given, with_own_registers(config, self._members))
         parse_cluster(settings.cluster)
         return settings
 

@@ -26,7 +26,7 @@ from tidegate.gateway.tables import Tables
 from tidegate.net.address import Address, parse_address
 from tidegate.net.sockets import bind
 from tidegate.net.tls import TLS
-from tidegate.process.member import Member, Stop
+from tidegate.process.member import Member, Stop, with_own_registers
 from tidegate.process.server import Plan, Server, default_name
 from tidegate.process.settings import GatewaySettings, resolve
 from tidegate.protocols import WebSocket
@@ -60,7 +60,7 @@ class Gateway(Server[GatewaySettings]):
         lan_ip: this machine's IPv4 address in the cluster, or a name of it; part of every client id.
         inner_listen: the address to listen on for workers and push clients; `lan_ip` where that is private, else all.
         start_port: inner port of the first process; the others have those behind it.
-        cluster: where the Registers are, ``host:port`` or a list of them.
+        cluster: where the Registers are, ``host:port`` or a list of them; those of the same app unless given.
         secret_key: shared by the whole cluster.
         ping_interval: seconds between questions to silent clients; 25 unless given for WebSocket, off for others; 0 is
             off.
@@ -119,6 +119,7 @@ class Gateway(Server[GatewaySettings]):
         self._given = given
         self._resolved: GatewaySettings | None = None  # as a supervisor has sent them
         self._has_register = False
+        self._members: Sequence[Member] = ()
         self._announcement: Announcement | None = None
         self._inner: InnerPort | None = None
         self._heartbeat: Heartbeat | None = None
@@ -133,7 +134,7 @@ class Gateway(Server[GatewaySettings]):
     def settings(self, config: Mapping[str, Any]) -> GatewaySettings:
         if self._resolved is not None:
             return self._resolved
-        settings = resolve(GatewaySettings, self.name, self._given, config)
+        settings = resolve(GatewaySettings, self.name, self._given, with_own_registers(config, self._members))
         parse_cluster(settings.cluster)
         if settings.start_port + settings.count > 65536:
             raise ConfigurationError(
@@ -148,6 +149,7 @@ class Gateway(Server[GatewaySettings]):
 
     def joined(self, members: Sequence[Member]) -> None:
         """Its app is made."""
+        self._members = members
         self._has_register = any(type(member).__name__ == "Register" for member in members)
 
     def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["HasInnerPorts", "JoinsApp", "Member", "Stop"]
+__all__ = ["HasInnerPorts", "JoinsApp", "MeetingPoint", "Member", "Stop", "with_own_registers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +112,19 @@ class JoinsApp(Protocol):
     def joined(self, members: Sequence[Member]) -> None:
         """Be told all members of its app, itself among them."""
         ...
+
+
+@runtime_checkable
+class MeetingPoint(Protocol):
+    """A member that those of a cluster find each other by: a Register."""
+
+    @property
+    def place(self) -> str | None:
+        """Where those of its own app reach it, ``host:port``; None where that is not known beforehand."""
+        ...
+
+
+def with_own_registers(config: Mapping[str, Any], members: Sequence[Member]) -> Mapping[str, Any]:
+    """A configuration in which a cluster that nobody names is that of the Registers in the same app."""
+    places = [member.place for member in members if isinstance(member, MeetingPoint) and member.place]
+    return {"cluster": places, **config} if places else config

@@ -87,6 +87,16 @@ class Register(Server[RegisterSettings]):
         """Be told with whom it runs."""
         self._has_gateways = any(isinstance(member, HasInnerPorts) for member in members)
 
+    @property
+    def place(self) -> str | None:
+        """Where the members of its own app reach it; None where the system chooses its port."""
+        assert self.address is not None
+        host, port = self.address.host, self.address.port
+        if not port:
+            return None
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def settings(self, config: Mapping[str, Any]) -> RegisterSettings:
         """What holds for it: from code, environment, TOML and defaults.
 
