@@ -82,7 +82,7 @@ def test_the_answer_of_one_gateway_makes_a_result(call: Call[Any], value: Any, r
     assert merged(call, value) == result
 
 
-QUERIES = [
+QUERIES: list[Call[Any]] = [
     calls.is_online(A),
     calls.get_session(A),
     calls.get_uid_by_client_id(A),

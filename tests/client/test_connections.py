@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Callable
 
@@ -86,8 +88,16 @@ def test_a_gateway_that_does_not_answer_is_named_and_its_connection_closed(make:
             client.is_online(gateway.client_id())
         until(lambda: not gateway.open)
         gateway.answer = lambda _: framed(1)
-        assert client.is_online(gateway.client_id())
-        assert gateway.accepted == 2
+        assert until_answered(client, gateway) == gateway.accepted - 1
+
+
+def until_answered(client: Client, gateway: ScriptedGateway) -> int:
+    """Ask until the answer is there in time, which on a busy machine may not be at once; gives how often it took."""
+    for tries in itertools.count(1):
+        with contextlib.suppress(ClusterTimeoutError):
+            assert client.is_online(gateway.client_id())
+            return tries
+    raise AssertionError
 
 
 def test_a_gateway_that_does_not_read_is_named(make: Make) -> None:
@@ -117,7 +127,7 @@ def test_gateways_that_do_not_answer_cost_one_timeout_together(make: Make) -> No
         started = time.monotonic()
         with pytest.raises(ClusterTimeoutError) as caught:
             client.get_all_client_count()
-        assert time.monotonic() - started < 2 * 0.75
+        assert time.monotonic() - started < 3 * 0.75  # and not four, one after the other
         assert all(gateway.address in str(caught.value) for gateway in mute)
         assert good.address not in str(caught.value)
         assert len(good.packets) == 1
@@ -145,11 +155,11 @@ def test_a_gateway_that_is_gone_does_not_keep_the_others_from_being_sent_to(make
 )
 def test_an_answer_out_of_step_is_an_error_that_names_the_gateway(make: Make, answer: bytes) -> None:
     with ScriptedGateway(lambda _: answer) as gateway:
-        client = make(timeout=0.5)
+        client = make(timeout=0.3)
         with pytest.raises(ClusterError, match=gateway.address):
             client.is_online(gateway.client_id())
         gateway.answer = lambda _: framed(1)
-        assert client.is_online(gateway.client_id())
+        until_answered(client, gateway)
 
 
 def test_an_answer_that_is_no_value_is_an_error_that_names_the_gateway(make: Make) -> None:
@@ -184,14 +194,14 @@ def test_a_message_of_ten_megabytes_passes_and_a_longer_one_is_refused(make: Mak
 
 
 def test_a_list_over_the_limit_is_asked_in_parts(make: Make) -> None:
-    uids = [f"{number:05}" + "x" * 50_000 for number in range(500)]
+    uids = [f"{number:05}" + "x" * 50_000 for number in range(250)]
     with (
         ScriptedGateway(lambda packet: framed({uid: [1] for uid in asked(packet)})) as gateway,
         ScriptedRegister(gateway.address) as register,
     ):
         client = make(register.address, timeout=20)
         assert client.is_uids_online(uids) == dict.fromkeys(uids, True)
-        assert [packet[0] for packet in gateway.packets] == 3 * [commands.BATCH_GET_CLIENT_ID_BY_UID]
+        assert [packet[0] for packet in gateway.packets] == 2 * [commands.BATCH_GET_CLIENT_ID_BY_UID]
 
 
 def asked(packet: tuple[object, ...]) -> list[str]:
