@@ -254,8 +254,19 @@ def make(order: Mapping[str, Any], app_type: type[Any], kinds: Kinds) -> Member:
     row = order["row"]
     from_settings = kinds.get(row["kind"]) if "settings" in row else None
     if from_settings is not None:
+        gc.callbacks.append(keep_what_survives)
         return from_settings(row)
     return pick(load(Target(**order["target"]), app_type), row["name"])
+
+
+def keep_what_survives(phase: str, info: dict[str, int]) -> None:
+    """Have the garbage collector go through what has survived a full collection never again.
+
+    In a process without the user's code that is connections by the ten thousand, which form no cycles once they have
+    ended; going through all of them would stop everybody, the longer the more there are.
+    """
+    if phase == "stop" and info["generation"] == 2:
+        gc.freeze()
 
 
 def pick(app: LoadedApp, name: str) -> Member:
