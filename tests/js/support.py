@@ -25,10 +25,10 @@ TAKING = """
 
 @business.on_message
 def take(client, message):
-    if message == '{"type":"ping"}':
-        return client.send('{"type":"pong"}')
-    with open("pongs" if "pong" in message else "taken", "a") as file:
+    with open("pings" if "ping" in message else "pongs" if "pong" in message else "taken", "a") as file:
         file.write(message + "\\n")
+    if message == '{"type":"ping"}':
+        client.send('{"type":"pong"}')
 """
 
 WATCHING = """
@@ -112,7 +112,7 @@ class Site:
         os.kill(row["pid"], number)
 
     def taken(self, name: str = "taken") -> list[str]:
-        """The messages that the worker has had since `forget`; with "pongs", the answers to heartbeats."""
+        """The messages that the worker has had since `forget`; "pings" and "pongs" have what asks and what answers."""
         path = self._place.folder / name
         return path.read_text().splitlines() if path.exists() else []
 
@@ -120,7 +120,7 @@ class Site:
         """Begin a test, also where the one before ended with the app stopped."""
         if self._app.process.poll() is not None:
             self.start()
-        for name in ("taken", "pongs"):
+        for name in ("taken", "pings", "pongs"):
             (self._place.folder / name).unlink(missing_ok=True)
 
     def set_in_page(self, options: str) -> None:
