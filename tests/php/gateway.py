@@ -79,7 +79,7 @@ class PhpGateway:
                     await reader.read()
                 finally:
                     writer.close()
-            await asyncio.sleep(1)
+            await asyncio.sleep(p.RETRY_SECONDS)
 
     async def linked(self, count: int = 1) -> None:
         """Wait for so many workers."""

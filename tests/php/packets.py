@@ -8,6 +8,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+RETRY_SECONDS = 0.1
+"""Until a connection is made again; one second in the original."""
 HEADER = struct.Struct("!IBIHIHIBHI")
 SCALAR, RAW = 1, 2
 

@@ -17,6 +17,7 @@ from tests.php.packets import (
     ON_MESSAGE,
     ON_WEBSOCKET_CONNECT,
     PING,
+    RETRY_SECONDS,
     SEND_TO_ONE,
     SET_SESSION,
     WORKER_CONNECT,
@@ -83,7 +84,7 @@ class PhpWorker:
                             self._link(address)
                 finally:
                     writer.close()
-            await asyncio.sleep(1)
+            await asyncio.sleep(RETRY_SECONDS)
 
     def _link(self, address: str) -> None:
         if address not in self._connecting:
@@ -104,7 +105,7 @@ class PhpWorker:
                 finally:
                     self._links.pop(address, None)
                     writer.close()
-            await asyncio.sleep(1)
+            await asyncio.sleep(RETRY_SECONDS)
         self._connecting.discard(address)
 
     async def _received(self, packet: Packet) -> None:
