@@ -41,7 +41,7 @@ def test_a_message_is_answered(run: Runner) -> None:
 
 
 def test_events_of_a_client_stay_in_order_whatever_handlers_wait_for(run: Runner) -> None:
-    clients, each = 20, 500
+    clients, each = 20, 250
     seen: dict[int, list[int]] = {}
     wait = random.Random(1)
 
@@ -66,7 +66,7 @@ def test_events_of_a_client_stay_in_order_whatever_handlers_wait_for(run: Runner
                 for client in range(clients):
                     link.message(client, str(number))
             texts = await link.texts(clients * each)
-            assert len(texts) == 10_000
+            assert len(texts) == clients * each
             assert seen == {client: list(range(each)) for client in range(clients)}
             await until(lambda: extra(worker, "events_pending") == 0)
 
@@ -201,7 +201,7 @@ def test_an_error_in_a_handler_is_logged_with_the_client_and_all_live_on(
 
 
 def test_reading_pauses_over_the_bound_of_pending_events_and_goes_on_at_half(run: Runner) -> None:
-    bound, sent = 100, 20_000
+    bound, sent = 100, 10_000
 
     def create(place: str) -> BusinessWorker:
         worker = BusinessWorker(cluster=place, max_pending_events=bound)

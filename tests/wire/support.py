@@ -38,8 +38,8 @@ def values(leaves: st.SearchStrategy[Any] = scalars) -> st.SearchStrategy[Any]:
     return st.recursive(
         leaves,
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
-        max_leaves=12,
+        max_leaves=6,
     )
 
 
-sessions = st.dictionaries(keys, values(), max_size=5)
+sessions = st.dictionaries(keys, values(), max_size=4)
