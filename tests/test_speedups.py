@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from tests.clients import client_frame
 from tidegate.net.batch import send_many, send_many_in_python
-from tidegate.protocols.frames import body_frame_in_python, make_frame_in_python
+from tidegate.protocols.frames import body_frame_in_python, body_frames_in_python, make_frame_in_python
 from tidegate.protocols.scan import scan_frames_in_python
 from tidegate.speedups import compiled
 from tidegate.wire.packet import pack_packet_in_python, pack_packets_in_python, scan_packets_in_python
+from tidegate.wire.runs import packets_of, scan_runs_in_python
 
 pytestmark = pytest.mark.skipif(compiled is None, reason="needs a C compiler when it is installed")
 
@@ -77,6 +78,35 @@ def test_packets_are_scanned_alike(pieces: list[bytes], limit: int, form: type) 
     assert found == expected
 
 
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(PACKETS, st.integers(1, 4)).map(lambda some: some[0] * some[1]),
+            st.builds(
+                lambda ext, bodies: b"".join(
+                    pack_packet_in_python(3, 1, 2, 3, 4, 5, 2, 80, ext, body) for body in bodies
+                ),
+                st.sampled_from([b"", b"a", b"aa", b"ab"]),
+                st.lists(PAYLOADS, max_size=4),
+            ),
+            st.binary(max_size=40),
+        ),
+        max_size=5,
+    ),
+    st.sampled_from([0, 28, 60, 200, 10_485_760]),
+)
+def test_runs_of_packets_are_scanned_alike(pieces: list[bytes], limit: int) -> None:
+    assert compiled is not None
+    found: list[Any] = []
+    expected: list[Any] = []
+    packets: list[Any] = []
+    data = b"".join(pieces)
+    assert compiled.scan_runs(data, limit, found) == scan_runs_in_python(data, limit, expected)
+    assert found == expected
+    scan_packets_in_python(data, limit, packets)
+    assert [packet for run in found for packet in packets_of(run)] == packets
+
+
 WIDE = [st.integers(-1, 2**bits) for bits in (8, 32, 16, 32, 16, 32, 8, 16)]
 
 
@@ -109,6 +139,7 @@ def test_frames_are_made_alike(first: int, payload: bytes | str) -> None:
     assert outcome(compiled.make_frame, first, payload) == outcome(make_frame_in_python, first, payload)
     if isinstance(payload, bytes):
         assert compiled.body_frame(payload) == body_frame_in_python(payload)
+        assert compiled.body_frames([b"x", payload]) == body_frames_in_python([b"x", payload])
 
 
 def test_bodies_that_are_hardly_text_get_the_same_frames() -> None:
@@ -131,6 +162,9 @@ def test_what_is_no_argument_is_refused() -> None:
         lambda: compiled.pack_packets(*[1] * 9, b"", [None], 100),
         lambda: compiled.make_frame(1, 2),
         lambda: compiled.body_frame("text"),
+        lambda: compiled.body_frames(b"text"),
+        lambda: compiled.body_frames([b"text", "text"]),
+        lambda: compiled.scan_runs(b"", 1, ()),
     ]
     for call in calls:
         with pytest.raises(TypeError):

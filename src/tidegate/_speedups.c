@@ -107,7 +107,10 @@ static PyObject *scan_frames(PyObject *Py_UNUSED(self), PyObject *const *args, P
     return PyLong_FromSsize_t(position);
 }
 
-static PyObject *packet_of(const unsigned char *header, Py_ssize_t size, Py_ssize_t ext_size) {
+enum { BODY_FIELD = 4 };
+
+/* A packet; where it begins a run, with a list of bodies. */
+static PyObject *packet_of(const unsigned char *header, Py_ssize_t size, Py_ssize_t ext_size, int begins_run) {
     const char *ext = (const char *)header + HEADER_SIZE;
     PyObject *fields[PACKET_FIELDS] = {
         PyLong_FromLong(header[4]),
@@ -123,6 +126,14 @@ static PyObject *packet_of(const unsigned char *header, Py_ssize_t size, Py_ssiz
     };
     PyObject *packet = PyTuple_New(PACKET_FIELDS);
     int failed = packet == NULL;
+    if (begins_run && fields[BODY_FIELD] != NULL) {
+        PyObject *bodies = PyList_New(1);
+        if (bodies != NULL)
+            PyList_SET_ITEM(bodies, 0, fields[BODY_FIELD]);
+        else
+            Py_DECREF(fields[BODY_FIELD]);
+        fields[BODY_FIELD] = bodies;
+    }
     for (int at = 0; at < PACKET_FIELDS; at++) {
         failed |= fields[at] == NULL;
         if (packet != NULL)
@@ -134,14 +145,19 @@ static PyObject *packet_of(const unsigned char *header, Py_ssize_t size, Py_ssiz
     return packet;
 }
 
-PyDoc_STRVAR(scan_packets_doc,
-             "scan_packets(data, limit, packets)\n--\n\n"
-             "Take packets that are complete; gives the position of the first that is not, or is none.");
+/* Whether a packet differs from the one before in its size and body alone. */
+static int goes_on(const unsigned char *before, const unsigned char *header, Py_ssize_t ext_size) {
+    return memcmp(before + 4, header + 4, HEADER_SIZE - 4) == 0 &&
+           memcmp(before + HEADER_SIZE, header + HEADER_SIZE, (size_t)ext_size) == 0;
+}
 
-static PyObject *scan_packets(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+/* Take packets, each for itself or in runs: `bodies` are those of the last one, which began at `before`. */
+static PyObject *scan(PyObject *const *args, Py_ssize_t count, int in_runs) {
     Py_buffer view;
+    const unsigned char *before = NULL;
+    PyObject *bodies = NULL;
     if (count != 3 || !PyList_Check(args[2])) {
-        PyErr_SetString(PyExc_TypeError, "scan_packets takes data, limit and a list");
+        PyErr_SetString(PyExc_TypeError, "scanning packets takes data, limit and a list");
         return NULL;
     }
     Py_ssize_t limit = PyLong_AsSsize_t(args[1]), position = 0;
@@ -151,17 +167,47 @@ static PyObject *scan_packets(PyObject *Py_UNUSED(self), PyObject *const *args, 
         const unsigned char *header = (const unsigned char *)view.buf + position;
         int64_t size = read32(header), ext_size = read32(header + 24);
         if (size > limit || HEADER_SIZE + ext_size > size || size > view.len - position) break;
-        PyObject *packet = packet_of(header, (Py_ssize_t)size, (Py_ssize_t)ext_size);
-        if (packet == NULL || PyList_Append(args[2], packet) < 0) {
-            Py_XDECREF(packet);
+        int failed;
+        PyObject *item;
+        if (before != NULL && goes_on(before, header, (Py_ssize_t)ext_size)) {
+            const char *body = (const char *)header + HEADER_SIZE + ext_size;
+            item = PyBytes_FromStringAndSize(body, (Py_ssize_t)(size - HEADER_SIZE - ext_size));
+            failed = item == NULL || PyList_Append(bodies, item) < 0;
+        } else {
+            item = packet_of(header, (Py_ssize_t)size, (Py_ssize_t)ext_size, in_runs);
+            failed = item == NULL || PyList_Append(args[2], item) < 0;
+            if (in_runs && !failed) {
+                Py_XSETREF(bodies, Py_NewRef(PyTuple_GET_ITEM(item, BODY_FIELD)));
+                before = header;
+            }
+        }
+        Py_XDECREF(item);
+        if (failed) {
+            Py_XDECREF(bodies);
             PyBuffer_Release(&view);
             return NULL;
         }
-        Py_DECREF(packet);
         position += (Py_ssize_t)size;
     }
+    Py_XDECREF(bodies);
     PyBuffer_Release(&view);
     return PyLong_FromSsize_t(position);
+}
+
+PyDoc_STRVAR(scan_packets_doc,
+             "scan_packets(data, limit, packets)\n--\n\n"
+             "Take packets that are complete; gives the position of the first that is not, or is none.");
+
+static PyObject *scan_packets(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+    return scan(args, count, 0);
+}
+
+PyDoc_STRVAR(scan_runs_doc,
+             "scan_runs(data, limit, runs)\n--\n\n"
+             "Do what scan_packets does, with those together that come in a row and differ in their bodies alone.");
+
+static PyObject *scan_runs(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+    return scan(args, count, 1);
 }
 
 /* The bytes of a str or bytes, which live as long as it does. */
@@ -342,6 +388,27 @@ static int is_utf8(const char *data, Py_ssize_t size) {
     return 0;
 }
 
+PyDoc_STRVAR(body_frames_doc, "body_frames(bodies)\n--\n\nThose of a list of bodies, each as of `body_frame`.");
+
+static PyObject *body_frame(PyObject *self, PyObject *body);
+
+static PyObject *body_frames(PyObject *self, PyObject *bodies) {
+    if (!PyList_Check(bodies)) {
+        PyErr_SetString(PyExc_TypeError, "bodies come in a list");
+        return NULL;
+    }
+    Py_ssize_t many = PyList_GET_SIZE(bodies);
+    PyObject *frames = PyList_New(many);
+    for (Py_ssize_t at = 0; frames != NULL && at < many; at++) {
+        PyObject *frame = body_frame(self, PyList_GET_ITEM(bodies, at));
+        if (frame == NULL)
+            Py_CLEAR(frames);
+        else
+            PyList_SET_ITEM(frames, at, frame);
+    }
+    return frames;
+}
+
 PyDoc_STRVAR(body_frame_doc,
              "body_frame(body)\n--\n\nThe frame of a packet's body: text where it is UTF-8, else binary.");
 
@@ -417,9 +484,11 @@ static PyMethodDef methods[] = {
 #endif
     {"scan_frames", (PyCFunction)(void (*)(void))scan_frames, METH_FASTCALL, scan_frames_doc},
     {"scan_packets", (PyCFunction)(void (*)(void))scan_packets, METH_FASTCALL, scan_packets_doc},
+    {"scan_runs", (PyCFunction)(void (*)(void))scan_runs, METH_FASTCALL, scan_runs_doc},
     {"pack_packet", (PyCFunction)(void (*)(void))pack_packet, METH_FASTCALL, pack_packet_doc},
     {"pack_packets", (PyCFunction)(void (*)(void))pack_packets, METH_FASTCALL, pack_packets_doc},
     {"make_frame", (PyCFunction)(void (*)(void))make_frame, METH_FASTCALL, make_frame_doc},
+    {"body_frames", body_frames, METH_O, body_frames_doc},
     {"body_frame", body_frame, METH_O, body_frame_doc},
     {NULL, NULL, 0, NULL},
 };

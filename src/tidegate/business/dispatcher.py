@@ -25,6 +25,7 @@ from tidegate.net.throttle import Throttle
 from tidegate.wire import commands, php
 from tidegate.wire.commands import BINARY, EVENT_NAMES, IPV6, ON_CLOSE, ON_MESSAGE, ON_WEBSOCKET_CONNECT, SCALAR
 from tidegate.wire.packet import Packet
+from tidegate.wire.runs import Run, packets_of
 
 if TYPE_CHECKING:
     from tidegate.business.link import GatewayLink
@@ -53,7 +54,7 @@ class Dispatcher:
 
     Attributes:
         pending: events taken and not finished.
-        current: the packet whose `def` handler runs at this moment.
+        current: the packet, or one of a run of them, whose `def` handler runs at this moment.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Dispatcher:
         self.counts = Counts()
         self.is_over = False
         self._relieved = relieved
-        self.current: Packet | None = None
+        self.current: Packet | Run | None = None
         self.runner = Runner(self._waits, self._ended, self._returned)
         self.pool: Pool | None = None
         self._in_threads: frozenset[int] = frozenset()
@@ -90,46 +91,56 @@ class Dispatcher:
             self._in_threads = frozenset(command for command, fn in self.handlers.items() if not _is_async(fn))
 
     @property
-    def busy(self) -> Packet | Call | None:
+    def busy(self) -> Packet | Run | Call | None:
         """What runs in the loop at this moment: a `def` handler for a packet, or a call of an async one."""
         return self.runner.stepped or self.current
 
     # Events
 
-    def take_all(self, gateway: RemoteGateway, link: GatewayLink, packets: list[Packet]) -> None:
-        """Take what came in one read.
-
-        Most of it is text for a client that has nothing under way, so that this is written out for that: what `take`,
-        `_start` and `_finish` would do.
-        """
-        clients, progress = gateway.clients, link.progress
-        fn = None if gateway.is_releasing else self._on_message
-        for packet in packets:
-            command, number, flags, ext, body, _, _, _, _, _ = packet
-            client = clients.get(number)
+    def take_all(self, gateway: RemoteGateway, link: GatewayLink, runs: list[Run]) -> None:
+        """Take what came in one read."""
+        clients = gateway.clients
+        for run in runs:
+            client = clients.get(run[1])
             if (
-                command != ON_MESSAGE
-                or fn is None
-                or client is None
-                or flags & PLAIN_MASK != SCALAR
-                or client._is_running
-                or client._waiting
+                client is not None
+                and run[0] == ON_MESSAGE
+                and run[2] & PLAIN_MASK == SCALAR
+                and self._on_message is not None
+                and not client._is_running
+                and not client._waiting
+                and not gateway.is_releasing
             ):
-                if command in EVENT_NAMES:
+                done = self._take_text(client, run, link, self._on_message)
+            else:
+                done = 0
+            if done == len(run[4]):
+                continue
+            for packet in packets_of(run, done):
+                if run[0] in EVENT_NAMES:
+                    client = clients.get(run[1])
                     self.take(gateway.meet(packet) if client is None else client, packet, link)
                 else:
                     gateway.control(link, packet)
-                continue
-            link.received = received = link.received + 1
-            self.counts.messages += 1
-            client._is_running = True
+
+    def _take_text(self, client: Client, run: Run, link: GatewayLink, fn: Callable[..., Any]) -> int:
+        """Take a run of messages for a client that has nothing under way, until an async handler is begun; gives how
+        many.
+
+        Most of what there is to do is this, so that what `take`, `_start` and `_finish` would do is written out.
+        """
+        counts, ext, count = self.counts, run[3], 0
+        client._is_running = True
+        for body in run[4]:
+            count += 1
             client._stored = ext if (saves := client._saves) is None else saves.resolve(ext, link.confirmed)
             message: str | bytes
             try:
                 message = body.decode()
             except UnicodeDecodeError:
                 message = body
-            self.current = packet
+            counts.messages += 1
+            self.current = run
             result = None
             try:
                 result = fn(client, message)
@@ -138,15 +149,23 @@ class Dispatcher:
                 client._session = None
             self.current = None
             if result is not None and (coroutine := _coroutine(result)) is not None:
+                self._passed(link, count - 1)
+                link.received += 1
                 self.pending += 1
-                self.runner.put(Call(client, command, fn, link, received, coroutine))
-                continue
+                self.runner.put(Call(client, ON_MESSAGE, fn, link, link.received, coroutine))
+                return count
             if client._session is not None:
                 self._save(client, client._session)
                 client._session = None
-            client._is_running = False
-            progress.start(received)
-            progress.finished += 1
+        client._is_running = False
+        self._passed(link, count)
+        return count
+
+    def _passed(self, link: GatewayLink, count: int) -> None:
+        """So many events were taken, begun and finished."""
+        link.progress.start(link.received + 1, count)
+        link.progress.finished += count
+        link.received += count
 
     def take(self, client: Client, packet: Packet, link: GatewayLink | None) -> None:
         """Take an event; None is the link of one that was made here."""

@@ -23,7 +23,8 @@ from tidegate.cluster.reasons import reason_of
 from tidegate.errors import ClusterError
 from tidegate.net.link import connect_link
 from tidegate.wire import commands, php
-from tidegate.wire.packet import PacketReader, pack
+from tidegate.wire.packet import pack
+from tidegate.wire.runs import RunReader
 
 __all__ = ["Keeper"]
 
@@ -130,7 +131,7 @@ class Keeper:
 
     async def _connect(self, muster: Muster | None) -> GatewayLink:
         gateway = self.gateway
-        reader = PacketReader(gateway.max_packet_size)
+        reader = RunReader(gateway.max_packet_size)
         place = split_place(gateway.address)
         try:
             link: GatewayLink = await connect_link(GatewayLink, *place, CONNECT_SECONDS, gateway, reader, gateway.limit)

@@ -34,15 +34,16 @@ class Progress:
         """How many."""
         return self.low + len(self._ahead)
 
-    def start(self, number: int) -> None:
-        """An event is begun."""
+    def start(self, number: int, count: int = 1) -> None:
+        """An event is begun, or so many with the numbers that follow."""
         if number == self.low + 1 and not self._names and not self._ahead:
-            self.low = number
+            self.low += count
             return
         if not self._names:
             self._names.extend(range(self._reported + 1, self.low + 1))
-        self._names.append(number)
-        self._ahead.add(number)
+        numbers = range(number, number + count)
+        self._names.extend(numbers)
+        self._ahead.update(numbers)
         while self.low + 1 in self._ahead:
             self.low += 1
             self._ahead.discard(self.low)
@@ -65,8 +66,8 @@ class Untold:
     def __init__(self) -> None:
         self.finished = 0
 
-    def start(self, number: int) -> None:
-        """An event is begun."""
+    def start(self, number: int, count: int = 1) -> None:
+        """An event is begun, or several."""
 
     def report(self) -> bytes:
         """There is nothing to tell."""

@@ -27,6 +27,7 @@ from tidegate.wire.client_id import pack_ip
 from tidegate.wire.commands import BINARY, EVENT_NAMES, IPV6
 from tidegate.wire.packet import Packet, pack
 from tidegate.wire.progress import pack_released
+from tidegate.wire.runs import Run
 
 __all__ = ["RemoteGateway"]
 
@@ -228,16 +229,16 @@ class RemoteGateway:
 
     # What the link calls
 
-    def link_received(self, link: GatewayLink, packets: list[Packet]) -> None:
+    def link_received(self, link: GatewayLink, runs: list[Run]) -> None:
         """Take events, and answers."""
         if link is not self.link:
             return
         if self._is_closed_to_events:
-            self.counts.unread += sum(packet[0] in EVENT_NAMES for packet in packets)
+            self.counts.unread += sum(len(run[4]) for run in runs if run[0] in EVENT_NAMES)
             return
-        if self.is_frozen and any(packet[1] in self.clients and packet[0] in EVENT_NAMES for packet in packets):
+        if self.is_frozen and any(run[1] in self.clients and run[0] in EVENT_NAMES for run in runs):
             self.thaw(sent_again=True)  # it knows our clients, so that it is the same process as before
-        self._dispatcher.take_all(self, link, packets)
+        self._dispatcher.take_all(self, link, runs)
         link.progressed()
         self.regulate()
 

@@ -17,6 +17,7 @@ from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.job import Call, name_of
 from tidegate.wire.client_id import format_client_id
 from tidegate.wire.packet import Packet
+from tidegate.wire.runs import Run
 
 __all__ = ["Watchdog"]
 
@@ -45,9 +46,10 @@ class Watchdog:
         self._pause = min(LONGEST_LOOK, seconds / LOOKS)
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
-        self._busy: Packet | Call | None = None  # what ran in the loop at the last look
+        self._busy: Packet | Run | Call | None = None  # what ran in the loop at the last look
+        self._messages = 0  # how many had come until then
         self._since = 0.0
-        self._told: Packet | Call | None = None  # what blocked it last
+        self._told: Packet | Run | Call | None = None  # what blocked it last
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"{dispatcher.name}-watchdog", daemon=True)
         self._thread.start()
@@ -68,9 +70,12 @@ class Watchdog:
             self._look_at_threads(now)
 
     def _look_at_loop(self, now: float) -> None:
-        busy: Packet | Call | None = self._dispatcher.busy
-        if busy is None or busy is not self._busy:
-            self._busy, self._since = busy, now
+        busy: Packet | Run | Call | None = self._dispatcher.busy
+        messages = self._dispatcher.counts.messages
+        if busy is None or busy is not self._busy or messages != self._messages:
+            if busy is self._told:  # the handler of the next message in a run
+                self._told = None
+            self._busy, self._messages, self._since = busy, messages, now
         elif now - self._since >= self._seconds and self._told is not busy:
             self._told = busy
             if isinstance(busy, Call):

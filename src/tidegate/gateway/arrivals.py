@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from tidegate.wire.packet import Packet
+from tidegate.wire.runs import Run
 
 __all__ = ["Arrivals"]
 
@@ -39,14 +39,14 @@ class Arrivals(Generic[A]):
     """Those that were not served yet.
 
     Args:
-        serve: is called with a connection and the packets of which it had to be told to wait.
+        serve: is called with a connection and the runs of packets of which it had to be told to wait.
     """
 
-    def __init__(self, serve: Callable[[A, list[Packet]], None]) -> None:
+    def __init__(self, serve: Callable[[A, list[Run]], None]) -> None:
         self._serve = serve
         self._loop = asyncio.get_running_loop()
         self._fresh: dict[A, float | None] = {}  # in their order; with the time until which they are waited for
-        self._waiting: dict[A, list[Packet]] = {}
+        self._waiting: dict[A, list[Run]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_going_on = False
 
@@ -64,15 +64,15 @@ class Arrivals(Generic[A]):
         if self._waiting:
             self._go_on()
 
-    def hold(self, link: A, packets: list[Packet]) -> bool:
+    def hold(self, link: A, runs: list[Run]) -> bool:
         """Keep what came from one for later, where others have to be waited for; gives whether it is so."""
         held = self._waiting.get(link)
         if held is not None:
-            held += packets
+            held += runs
             return True
         if not self._has_to_wait(link):
             return False
-        self._waiting[link] = packets
+        self._waiting[link] = runs
         link.pause_reading()
         return True
 
@@ -80,11 +80,11 @@ class Arrivals(Generic[A]):
         """Serve those that wait, and keep nobody waiting any more."""
         if self._timer is not None:
             self._timer.cancel()
-        waiting = [(link, packets) for link in self._fresh if (packets := self._waiting.get(link))]
+        waiting = [(link, runs) for link in self._fresh if (runs := self._waiting.get(link))]
         self._fresh.clear()
         self._waiting.clear()
-        for link, packets in waiting:
-            self._serve(link, packets)
+        for link, runs in waiting:
+            self._serve(link, runs)
 
     def _has_to_wait(self, link: A) -> bool:
         for other in tuple(self._fresh) if len(self._fresh) > 1 else ():
@@ -116,13 +116,13 @@ class Arrivals(Generic[A]):
         self._is_going_on = True
         try:
             for link in [link for link in self._fresh if link in self._waiting]:
-                packets = self._waiting.pop(link, None)
-                if packets is None:  # it has gone meanwhile
+                runs = self._waiting.pop(link, None)
+                if runs is None:  # it has gone meanwhile
                     continue
                 if self._has_to_wait(link):
-                    self._waiting[link] = packets
+                    self._waiting[link] = runs
                     return
                 link.resume_reading()
-                self._serve(link, packets)
+                self._serve(link, runs)
         finally:
             self._is_going_on = False

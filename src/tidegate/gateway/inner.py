@@ -16,12 +16,12 @@ from tidegate.errors import ProtocolError
 from tidegate.gateway.arrivals import Arrivals
 from tidegate.gateway.commander import Commander
 from tidegate.gateway.connection import GatewayConnection
+from tidegate.gateway.inner_link import InnerLink
 from tidegate.gateway.parameters import CommandError
 from tidegate.gateway.peer import Peer
 from tidegate.gateway.router import Router
 from tidegate.gateway.tables import Tables
 from tidegate.net.audience import Holder
-from tidegate.net.link import Link
 from tidegate.net.listener import Listener
 from tidegate.net.reactor import Reactor
 from tidegate.net.stats import Stats
@@ -29,6 +29,7 @@ from tidegate.net.throttle import Throttle
 from tidegate.wire import commands
 from tidegate.wire.packet import HEADER_SIZE, Packet, PacketReader, pack
 from tidegate.wire.progress import unpack_numbers, unpack_progress, unpack_released
+from tidegate.wire.runs import Run, RunReader, packets_of
 
 __all__ = ["InnerPort"]
 
@@ -44,43 +45,6 @@ READ_SECONDS = 60
 """That a push client may leave its answers unread, once there are too many of them."""
 MAX_KEY = 256
 """Characters of a worker_key."""
-
-
-class InnerLink(Link):
-    """A connection to the inner port.
-
-    Attributes:
-        since: the reactor's tick at which it was accepted.
-        is_known: whether its first packet was right.
-        worker: at its other end; None where it is a push client.
-        unread: bytes of answers that were added while it was full.
-        stopped: the tick since which nothing is done for it until it has read its answers; None where it is not so.
-        backlog: packets that wait for that.
-    """
-
-    __slots__ = ("_is_open_to_all", "_packets", "backlog", "is_known", "since", "stopped", "unread", "worker")
-
-    def __init__(self, owner: InnerPort, reader: PacketReader, limit: int, sock: socket.socket | None) -> None:
-        super().__init__(owner, reader, limit, sock)
-        self._packets = reader
-        self._is_open_to_all = not owner.has_secret
-        self.since = owner.reactor.tick
-        self.is_known = False
-        self.worker: Peer | None = None
-        self.unread = 0
-        self.stopped: int | None = None
-        self.backlog: list[Packet] = []
-
-    @property
-    def is_amid(self) -> bool:
-        """Whether a part of a command has come, from somebody who may send one."""
-        return self._packets.is_amid and (self.is_known or self._is_open_to_all)
-
-    def __str__(self) -> str:
-        if self.worker is not None:
-            return f"worker {self.worker.key}"
-        ip, port = self.peer
-        return f"{ip}:{port}"
 
 
 class InnerPort:
@@ -177,26 +141,50 @@ class InnerPort:
     # Connections
 
     def make_connection(self, sock: socket.socket | None) -> InnerLink:
-        link = InnerLink(self, PacketReader(self._max_packet_size), self._send_limit, sock)
+        link = InnerLink(self, RunReader(self._max_packet_size), self._send_limit, sock)
         self._links.add(link)
         self._arrivals.add(link)
         return link
 
-    def link_received(self, link: InnerLink, packets: list[Packet]) -> None:
+    def link_received(self, link: InnerLink, runs: list[Run]) -> None:
         if link not in self._arrivals:
-            self._serve(link, packets)
-        elif packets[0][0] == commands.WORKER_CONNECT or not self._arrivals.hold(link, packets):
-            self._serve_arrival(link, packets)
+            self._serve(link, runs)
+        elif runs[0][0] == commands.WORKER_CONNECT or not self._arrivals.hold(link, runs):
+            self._serve_arrival(link, runs)
 
-    def _serve_arrival(self, link: InnerLink, packets: list[Packet]) -> None:
-        self._serve(link, packets)
-        if packets[-1][0] != commands.GATEWAY_CLIENT_CONNECT:
+    def _serve_arrival(self, link: InnerLink, runs: list[Run]) -> None:
+        self._serve(link, runs)
+        if runs[-1][0] != commands.GATEWAY_CLIENT_CONNECT:
             self._arrivals.discard(link)
 
-    def _serve(self, link: InnerLink, packets: list[Packet]) -> None:
+    def _serve(self, link: InnerLink, runs: list[Run]) -> None:
+        send_all = self._commander.send_all_to_one
+        for position, run in enumerate(runs, 1):
+            command, number, flags, _, bodies, *_ = run
+            if (
+                command == commands.SEND_TO_ONE
+                and flags == commands.SCALAR
+                and link.is_known
+                and len(bodies) > 1
+                and send_all(number, bodies)
+            ):
+                continue
+            done = self._serve_each(link, run)
+            if link.closing or link.is_closed:
+                return
+            if link.stopped is not None:
+                link.backlog = runs[position:]
+                if done < len(bodies):
+                    link.backlog.insert(0, (*run[:4], bodies[done:], *run[5:]))
+                return
+
+    def _serve_each(self, link: InnerLink, run: Run) -> int:
+        """Serve the packets of a run, until the link is stopped; gives how many."""
         # Most packets are commands of a worker's; what `_carry_out` would do for them is written out here.
         find = self._commander.handlers.get
-        for position, packet in enumerate(packets, 1):
+        done = 0
+        for packet in packets_of(run):
+            done += 1
             try:
                 handler = find(packet[0]) if link.is_known else None
                 if handler is not None:
@@ -216,11 +204,9 @@ class InnerPort:
             except Exception:
                 self.bad_commands += 1
                 logger.exception("%s: command %d from %s failed", self.name, packet[0], link)
-            if link.closing or link.is_closed:
-                return
-            if link.stopped is not None:
-                link.backlog = packets[position:]
-                return
+            if link.closing or link.is_closed or link.stopped is not None:
+                break
+        return done
 
     def _carry_out(self, link: InnerLink, packet: Packet) -> None:
         command, peer = packet[0], link.worker

@@ -19,6 +19,8 @@ __all__ = [
     "TEXT",
     "body_frame",
     "body_frame_in_python",
+    "body_frames",
+    "body_frames_in_python",
     "close_frame",
     "make_frame",
     "make_frame_in_python",
@@ -65,8 +67,14 @@ def body_frame_in_python(body: bytes) -> bytes:
     return make_frame_in_python(FIN | opcode, body)
 
 
+def body_frames_in_python(bodies: list[bytes]) -> list[bytes]:
+    """Those of several."""
+    return [body_frame_in_python(body) for body in bodies]
+
+
 make_frame: Callable[[int, str | bytes], bytes] = make_frame_in_python if compiled is None else compiled.make_frame
 body_frame: Callable[[bytes], bytes] = body_frame_in_python if compiled is None else compiled.body_frame
+body_frames: Callable[[list[bytes]], list[bytes]] = body_frames_in_python if compiled is None else compiled.body_frames
 
 
 def close_frame(code: int, reason: str) -> bytes:

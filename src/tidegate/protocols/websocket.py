@@ -19,6 +19,7 @@ from tidegate.protocols.frames import (
     RSV1,
     TEXT,
     body_frame,
+    body_frames,
     close_frame,
     make_frame,
     parse_close,
@@ -274,6 +275,9 @@ class WebSocket(Codec):
 
     def encode_body(self, body: bytes) -> bytes:
         return super().encode_body(body) if self.variant else body_frame(body)
+
+    def encode_bodies(self, bodies: list[bytes]) -> list[bytes] | None:
+        return None if self.variant else body_frames(bodies)
 
     def close_frame(self, code: int, reason: str) -> bytes:
         return close_frame(code, reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from tidegate.errors import ProtocolError
 from tidegate.speedups import compiled
@@ -15,8 +15,10 @@ __all__ = [
     "HEADER",
     "HEADER_SIZE",
     "MAX_NAME_SIZE",
+    "Data",
     "Packet",
     "PacketReader",
+    "Stream",
     "pack",
     "pack_packet",
     "pack_packet_in_python",
@@ -40,6 +42,8 @@ Data: TypeAlias = bytes | bytearray | memoryview
 Packet: TypeAlias = tuple[int, int, int, bytes, bytes, int, int, int, int, int]
 """Command, connection id, flags, ext data, body; the gateway's address and port, the client's, and the port that the
 client connected to. A plain tuple, since hundreds of thousands are made in a second."""
+
+Item = TypeVar("Item")
 
 
 def pack_packet_in_python(
@@ -147,8 +151,11 @@ def pack(command: int, connection_id: int = 0, ext: bytes = b"", body: bytes = b
     return pack_packet(command, 0, 0, 0, 0, connection_id, flags, 0, ext, body)
 
 
-class PacketReader:
-    """Finds the packets in a stream.
+class Stream(Generic[Item]):
+    """Finds packets in a stream.
+
+    Args:
+        limit: bytes of a packet.
 
     Attributes:
         error: set once the stream can't be read any further; what came before it was given.
@@ -167,7 +174,11 @@ class PacketReader:
         """Whether the header of a packet has come, and not all of the rest."""
         return self._pending is not None and len(self._pending) >= HEADER_SIZE
 
-    def feed(self, data: Data) -> list[Packet]:
+    def _scan(self, data: Data, found: list[Item]) -> int:
+        """Take what is complete; gives the position of the first packet that is not, or is none."""
+        raise NotImplementedError
+
+    def feed(self, data: Data) -> list[Item]:
         """Take bytes in; gives the packets that are complete with them."""
         if self.error is not None:
             return []
@@ -177,20 +188,20 @@ class PacketReader:
             if len(pending) < self._needed:
                 return []
             data = pending
-        packets: list[Packet] = []
-        position, end = scan_packets(data, self._limit, packets), len(data)
+        found: list[Item] = []
+        position, end = self._scan(data, found), len(data)
         if position == end:
             self._pending = None
-            return packets
+            return found
         self._needed = HEADER_SIZE
         if end - position >= HEADER_SIZE:
             self._needed, *_, ext_size = HEADER.unpack_from(data, position)
             if not HEADER_SIZE + ext_size <= self._needed <= self._limit:
                 self._fail(self._needed, ext_size)
-                return packets
+                return found
         if position or pending is None:
             self._pending = bytearray(memoryview(data)[position:])
-        return packets
+        return found
 
     def _fail(self, size: int, ext_size: int) -> None:
         if size > self._limit:
@@ -201,3 +212,12 @@ class PacketReader:
             reason = f"a packet of {size} bytes with {ext_size} of ext data"
         self.error = ProtocolError(reason)
         self._pending = None
+
+
+class PacketReader(Stream[Packet]):
+    """Finds packets, each for itself."""
+
+    __slots__ = ()
+
+    def _scan(self, data: Data, found: list[Packet]) -> int:
+        return scan_packets(data, self._limit, found)
