@@ -24,6 +24,20 @@ T = TypeVar("T")
 SECONDS = 30
 """Until what is waited for must have happened."""
 
+PAUSE = 0.003
+"""Seconds between two attempts of a client, so that it does not keep from starting what is to serve it."""
+
+HURRIED = """
+import sys
+from tidegate.__main__ import main
+from tidegate.process import slots
+
+slots.command = lambda what, fd, title: [sys.executable, "-P", __file__, what, str(fd), title]
+CHANGES
+main()
+"""
+"""What is executed in place of tidegate's command, also for the processes that it starts."""
+
 ECHO = """
 import os
 from tidegate import App, Worker
@@ -134,6 +148,11 @@ class Place:
         """Start an app in the foreground: app.py unless another is named."""
         return self.launch(sys.executable, "-m", "tidegate", "start", *(arguments or ("app.py",)))
 
+    def hurry(self, changes: str) -> Foreground:
+        """Start app.py where some of our seconds are others: Python that is executed first in each process."""
+        entry = self.write(HURRIED.replace("CHANGES", changes), "hurried.py")
+        return self.launch(sys.executable, "-P", str(entry), "start", "app.py")
+
     def launch(self, *command: str) -> Foreground:
         """Start an app by a command of any kind."""
         return Foreground(self, list(command))
@@ -160,16 +179,23 @@ class Place:
         return done.stdout
 
     def command(self, op: str, **parameters: Any) -> dict[str, Any]:
-        """Ask the only app that runs, without a process in between."""
-        answer = ask(self.run_folder / f"{self.key()}.sock", op, **parameters)
+        """Ask the only app that runs, without a process in between as the command line is one."""
+        answer = ask(self.run_folder / f"{self.key()}.sock", op, SECONDS, **parameters)
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]
         return result
 
     def refused(self, op: str, **parameters: Any) -> str:
         """The same, where it is an error."""
-        error: str = ask(self.run_folder / f"{self.key()}.sock", op, **parameters)["error"]
+        error: str = ask(self.run_folder / f"{self.key()}.sock", op, SECONDS, **parameters)["error"]
         return error
+
+    def reload(self, everything: bool = False) -> str:
+        """What the command does; gives what was done."""
+        answer = ask(self.run_folder / f"{self.key()}.sock", "reload", SECONDS, all=everything)
+        assert "error" not in answer, answer
+        done: str = answer["result"]
+        return done
 
     # Looking
 
@@ -277,7 +303,7 @@ class Attempts:
         self._thread = threading.Thread(target=self._work)
 
     def _work(self) -> None:
-        while not self._over.is_set():
+        while not self._over.wait(PAUSE):
             self.outcomes[self._try()] += 1
 
     def _try(self) -> str:

@@ -127,23 +127,20 @@ def test_the_app_is_meant_by_its_name_or_file(background: Place, name: str) -> N
     assert str(background.status()["pid"]) in background.do("status", "--app", name)
 
 
-def test_an_app_that_does_not_run_is_an_error(background: Place) -> None:
+def test_an_app_that_does_not_run_is_an_error(background: Place, place: Place) -> None:
     done = background.run("status", "--app", "other.py")
     assert (done.returncode, done.stderr) == (1, "tidegate: other.py is not running\n")
-
-
-def test_two_apps_run_side_by_side_and_are_told_apart(place: Place) -> None:
-    place.write(echo("a"), "a.py")
-    place.write(echo("b"), "b.py")
-    place.do("start", "a.py", "-d")
-    place.do("start", "b.py", "-d")
-    done = place.run("stop")
-    assert done.returncode == 1
-    assert done.stderr.startswith("tidegate: several apps are running: say which with --app: a-")
-    place.do("stop", "--app", "a")
-    assert place.status()["app"] == "b"
-    place.do("stop")
     assert place.run("stop").stderr == "tidegate: no app is running\n"
+
+
+def test_two_apps_run_side_by_side_and_are_told_apart(background: Place) -> None:
+    background.write(echo("b"), "b.py")
+    background.do("start", "b.py", "-d")
+    done = background.run("stop")
+    assert done.returncode == 1
+    assert done.stderr.startswith("tidegate: several apps are running: say which with --app: app-")
+    background.do("stop", "--app", "b")
+    assert background.status()["app"] == "app"
 
 
 def test_a_restart_brings_in_new_code_under_the_same_process_id(place: Place) -> None:
@@ -158,18 +155,17 @@ def test_a_restart_brings_in_new_code_under_the_same_process_id(place: Place) ->
     assert ask_once(place.port()).startswith("v2 ")
     assert (place.folder / "the.pid").read_text() == f"{before['pid']}\n"
     assert not is_alive(before["processes"][0]["pid"])
-    place.do("stop", "-g")
 
 
-def test_a_restart_with_code_that_does_not_import_leaves_the_app_running(place: Place) -> None:
-    place.write(echo())
-    place.do("start", "app.py", "-d")
+def test_a_restart_with_code_that_does_not_import_leaves_the_app_running(background: Place) -> None:
+    place = background
     with Lines(place.port()) as client:
         place.write("1/0")
         done = place.run("restart")
         assert done.returncode == 1
         assert "ZeroDivisionError" in done.stderr
         assert client.ask("x").endswith(" x")
+    place.write(echo(count=2))
 
 
 def test_a_restart_in_the_terminal_stays_there(place: Place) -> None:
@@ -177,9 +173,9 @@ def test_a_restart_in_the_terminal_stays_there(place: Place) -> None:
     app = place.start().ready()
     before = place.status()
     place.write(echo("v2"))
-    place.do("restart")
-    assert place.status()["started"] != before["started"]
+    place.command("restart")
     until(lambda: app.out.read_text().count("Ctrl-C ends it\n") == 2)
+    assert place.status()["started"] != before["started"]
     app.press_ctrl_c()
     assert app.ends() == 0
 
@@ -213,8 +209,8 @@ def start(worker):
 
 def test_a_process_whose_callback_blocks_it_is_shown_as_busy(place: Place) -> None:
     place.write(echo(more="    if message == 'block':\n        import time; time.sleep(3600)\n"))
-    app = place.start().ready()
-    with Lines(place.port()) as client:
+    app = place.hurry("from tidegate.process import report\nreport.ANSWER_SECONDS = 0.3").ready()
+    with Lines(until(lambda: place.processes()[0]["listen"] and place.port())) as client:
         client.send("block")
         (row,) = until(lambda: [row for row in place.processes() if row["state"] == "busy"])
         assert row["memory"] is None

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-
-import pytest
 
 from tests.process.support import Attempts, Lines, Place, ask_once, is_alive, until
 
@@ -62,8 +59,8 @@ def test_a_process_learns_why_it_starts_and_why_it_stops(place: Place) -> None:
     os.kill(pid, signal.SIGKILL)
     until(lambda: len(notes(place)) == 2)
     place.port_when_running()
-    place.do("reload")
-    place.do("stop", "-g")
+    place.reload()
+    place.command("stop", graceful=True)
     assert app.ends() == 0
     assert notes(place) == [
         "a starts True",
@@ -76,16 +73,13 @@ def test_a_process_learns_why_it_starts_and_why_it_stops(place: Place) -> None:
     ]
 
 
-@pytest.mark.parametrize("graceful", [(), ("-g",)])
-def test_an_app_stops_stage_by_stage(place: Place, graceful: tuple[str, ...]) -> None:
+def test_an_app_stops_stage_by_stage(place: Place) -> None:
     write(place, "make('c', stage=2), make('b', stage=1), make('a')")
     app = place.start().ready()
     (place.folder / "notes").unlink()
-    place.do("stop", *graceful)
+    place.command("stop", graceful=True)
     assert app.ends() == 0
-    assert notes(place) == [
-        f"{name} {what}" for name in "abc" for what in (f"stops {bool(graceful)} False True", "ended")
-    ]
+    assert notes(place) == [f"{name} {what}" for name in "abc" for what in ("stops True False True", "ended")]
 
 
 def test_a_stage_that_does_not_end_leaves_time_for_the_others(place: Place) -> None:
@@ -98,8 +92,10 @@ stuck.on_worker_stop = lambda worker: time.sleep(60)
 app = App(stuck, make("later", stage=1))
 """
     )
-    app = place.start().ready()
-    place.do("stop")
+    # It is killed a second late, having been given 0.2 seconds of the 2.5.
+    changes = "from tidegate.process import supervisor\nsupervisor.STOP_SECONDS, slots.LATER_SHARE = 2.5, 0.52"
+    app = place.hurry(changes).ready()
+    place.command("stop")
     assert app.ends() == 0
     assert notes(place)[-3:] == ["stuck stops False False True", "later stops False False True", "later ended"]
 
@@ -112,7 +108,7 @@ def test_what_can_not_overlap_ends_before_its_successor_starts(place: Place) -> 
     with Attempts(port) as attempts:
         attempts.served()
         write(place, "make('a', count=2, overlap=False), make('b')", "v2")
-        assert "3 processes replaced" in place.do("reload")
+        assert place.reload() == "3 processes replaced"
         attempts.served()
     assert not attempts.failures
     one = ["a stops True True False", "a ended", "a starts False"]
@@ -134,9 +130,7 @@ def start(worker):
         raise RuntimeError("not yet")
 """
         place.write(NOTING.replace("VERSION", "v2") + "app = App(make('a', overlap=False), make('b'))\n" + more)
-        done = place.run("reload")
-        assert done.returncode == 1
-        assert "RuntimeError: not yet (0 replaced before it, the others go on)" in done.stderr
+        assert place.refused("reload") == "RuntimeError: not yet (0 replaced before it, the others go on)"
         assert client.read() == ""
     with Lines(port) as client:  # waits with the supervisor
         place.write("", "repaired")
@@ -149,8 +143,7 @@ def start(worker):
 def test_what_only_some_count_is_in_status_for_programs(place: Place) -> None:
     write(place, "make('a', count=2)")
     place.start().ready()
-    rows = json.loads(place.do("status", "--json"))["processes"]
-    assert [row["extra"] for row in rows] == [{"held": 2, "lost": 0}, {"held": 2, "lost": 1}]
+    assert [row["extra"] for row in place.processes()] == [{"held": 2, "lost": 0}, {"held": 2, "lost": 1}]
     assert "held" not in place.do("status")
 
 
@@ -197,13 +190,13 @@ runpy.run_module("tidegate", run_name="__main__")
     port = place.port()
     assert ask_once(port) == "{'limit': 1000} False"
     place.write(MADE.replace("LIMIT", "2000"))
-    assert "1 processes replaced" in place.do("reload")
+    assert place.reload() == "1 processes replaced"
     assert ask_once(port) == "{'limit': 1000} False"
     (pid, _) = place.pids()
     os.kill(pid, signal.SIGKILL)  # the next is of the topology that was read last
     assert ask_once(place.port_when_running()) == "{'limit': 2000} False"
     place.write("1/0")
-    assert "ZeroDivisionError" in place.run("reload").stderr
+    assert "ZeroDivisionError" in place.refused("reload")
     (pid, other) = place.pids()
     os.kill(pid, signal.SIGKILL)  # and needs none of the user's code, be it broken
     assert ask_once(place.port_when_running()) == "{'limit': 2000} False"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -21,13 +23,40 @@ async def start(worker):
 """
 
 
-def test_new_code_serves_and_nobody_is_refused_meanwhile(place: Place) -> None:
-    place.write(echo("v1", count=2))
+NOTES = """
+def note(what):
+    def callback(worker):
+        with open("notes", "a") as notes:
+            notes.write(f"{what} {worker.id}\\n")
+    return callback
+
+worker.on_worker_start, worker.on_worker_stop = note("start"), note("stop")
+worker.on_worker_reload = note("reload")
+"""
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """An app of two processes that no reload of these tests changes."""
+    place = Place(tmp_path_factory.mktemp("lasting"))
+    try:
+        place.write(echo(count=2))
+        place.start().ready()
+        yield place
+    finally:
+        place.clear()
+
+
+def test_new_code_serves_process_by_process_and_nobody_is_refused_meanwhile(place: Place) -> None:
+    place.write(echo("v1", count=2, more=NOTES))
     place.start().ready()
+    notes = place.folder / "notes"
+    assert sorted(notes.read_text().split("\n")) == ["", "start 0", "start 1"]
+    notes.unlink()
     before, port = place.pids(), place.port()
     with Attempts(port) as attempts:
         attempts.served()
-        place.write(echo("v2", count=2))
+        place.write(echo("v2", count=2, more=NOTES))
         assert place.do("reload") == f"reloaded {place.key()}: 2 processes replaced\n"
         assert ask_once(port).startswith("v2 ")
         attempts.served()
@@ -39,6 +68,9 @@ def test_new_code_serves_and_nobody_is_refused_meanwhile(place: Place) -> None:
     assert not any(map(is_alive, before))
     assert {row["state"] for row in rows} == {"running"}
     assert place.port() == port
+    assert notes.read_text().splitlines() == [
+        f"{what} {index}" for index in (0, 1) for what in ("start", "reload", "stop")
+    ]
 
 
 def test_websocket_clients_of_the_old_process_are_told_to_come_again(place: Place) -> None:
@@ -47,34 +79,11 @@ def test_websocket_clients_of_the_old_process_are_told_to_come_again(place: Plac
     with connect(f"ws://127.0.0.1:{place.port()}") as client:
         client.send("x")
         client.recv(10)
-        place.do("reload")
+        place.reload()
         with pytest.raises(ConnectionClosed) as closed:
             client.recv(10)
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "the server is reloaded")
-
-
-def test_processes_are_replaced_one_by_one_and_told_so(place: Place) -> None:
-    place.write(
-        echo(count=2)
-        + """
-def note(what):
-    def callback(worker):
-        with open("notes", "a") as notes:
-            notes.write(f"{what} {worker.id}\\n")
-    return callback
-
-worker.on_worker_start, worker.on_worker_stop = note("start"), note("stop")
-worker.on_worker_reload = note("reload")
-"""
-    )
-    place.start().ready()
-    notes = place.folder / "notes"
-    assert sorted(notes.read_text().split("\n")) == ["", "start 0", "start 1"]
-    notes.unlink()
-    place.do("reload")
-    expected = [f"{what} {index}" for index in (0, 1) for what in ("start", "reload", "stop")]
-    assert notes.read_text().splitlines() == expected
 
 
 def test_a_worker_that_is_not_reloadable_stays_unless_all_are_to_be_replaced(place: Place) -> None:
@@ -97,7 +106,7 @@ def answer(connection, message):
     before, port = place.pids(), place.port()
     with Lines(port) as client:
         place.write(code.replace("VERSION", "v2"))
-        assert "1 processes replaced" in place.do("reload")
+        assert place.reload() == "1 processes replaced"
         until(lambda: client.ask("x") == "True v1")
         after = place.pids()
         assert (after[0], after[1] != before[1]) == (before[0], True)
@@ -111,13 +120,13 @@ def test_more_and_fewer_processes_and_new_and_former_listeners_are_carried_out(p
     port = place.port()
     more = "\nother = Worker('text://127.0.0.1:0', name='other')\nother.on_message = answer\napp = App(worker, other)\n"
     place.write(echo("v2", count=2, more=more))
-    place.do("reload")
+    place.reload()
     assert [row["role"] for row in place.processes()] == ["echo#0", "echo#1", "other#0"]
     other = place.port(role="other")
     assert ask_once(other).startswith("v2 ")
     place.write(echo("v3", count=1))
     with Attempts(port) as attempts:
-        assert "1 processes replaced, 2 ended" in place.do("reload")
+        assert place.reload() == "1 processes replaced, 2 ended"
         attempts.served()
     assert not attempts.failures
     assert [row["role"] for row in place.processes()] == ["echo#0"]
@@ -130,7 +139,7 @@ def test_a_worker_with_a_new_name_and_protocol_takes_its_port_over(place: Place)
     place.write(echo().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
     place.start().ready()
     place.write(echo("v2").replace("text://127.0.0.1:0", f"websocket://127.0.0.1:{port}").replace('"echo"', '"web"'))
-    assert "1 processes replaced, 1 ended" in place.do("reload")
+    assert place.reload() == "1 processes replaced, 1 ended"
     with connect(f"ws://127.0.0.1:{port}") as client:
         client.send("x")
         assert str(client.recv(10)).startswith("v2 ")
@@ -145,10 +154,8 @@ def test_a_worker_with_a_new_name_and_protocol_takes_its_port_over(place: Place)
     ],
     ids=["syntax", "import", "start"],
 )
-def test_code_that_fails_changes_nothing_and_is_shown(place: Place, code: str, error: str) -> None:
-    place.write(echo(count=2))
-    place.start().ready()
-    before = place.pids()
+def test_code_that_fails_changes_nothing_and_is_shown(lasting: Place, code: str, error: str) -> None:
+    place, before = lasting, lasting.pids()
     with Lines(place.port()) as client:
         client.ask("x")
         place.write(code)
@@ -158,27 +165,29 @@ def test_code_that_fails_changes_nothing_and_is_shown(place: Place, code: str, e
         assert error in done.stderr.splitlines()[-1]
         assert client.ask("y").endswith(" y")
     assert place.pids() == before
-    place.write(echo("v2"))
-    assert "1 processes replaced, 1 ended" in place.do("reload")
 
 
-def test_a_listener_of_code_that_fails_is_closed_again(place: Place) -> None:
-    place.write(echo())
-    place.start().ready()
+def test_after_code_that_fails_new_code_is_taken(lasting: Place) -> None:
+    lasting.write("1/0")
+    assert lasting.refused("reload") == "ZeroDivisionError: division by zero"
+    lasting.write(echo(count=2))
+    assert lasting.reload() == "2 processes replaced"
+
+
+def test_a_listener_of_code_that_fails_is_closed_again(lasting: Place) -> None:
+    place = lasting
     main, beside = free_port(), free_port()
     more = f"\napp = App(worker, Worker('text://127.0.0.1:{main}', name='new'))\n"
     opens = OPENS.replace("PORT", str(beside)).replace("REUSE", "False") + "    raise RuntimeError('after it')\n"
     place.write(echo(more=more + opens))
-    assert "after it" in place.run("reload").stderr
+    assert "after it" in place.refused("reload")
     for port in (main, beside):
         with pytest.raises(ConnectionRefusedError):
             ask_once(port)
 
 
-def test_a_setting_that_can_not_be_carried_out_is_one_line_and_changes_nothing(place: Place) -> None:
-    place.write(echo())
-    place.start().ready()
-    taken = place.port()
+def test_a_setting_that_can_not_be_carried_out_is_one_line_and_changes_nothing(lasting: Place) -> None:
+    place, taken = lasting, lasting.port()
     place.write(echo(more=f"app = App(worker, Worker('text://127.0.0.1:{taken}', name='new'))\n"))
     done = place.run("reload")
     assert done.returncode == 1
@@ -195,9 +204,9 @@ def test_a_port_opened_by_each_of_two_processes_is_never_refused(place: Place) -
     with Attempts(port) as attempts:
         attempts.served()
         place.write(echo(count=2, more=code.replace("REUSE", "True")))
-        assert "2 processes replaced" in place.do("reload")
+        assert place.reload() == "2 processes replaced"
         attempts.served()
-        place.do("reload")
+        place.reload()
         attempts.served()
     assert not attempts.failures
     assert len([row for row in place.processes() if len(row["listen"]) == 2]) == 2
@@ -220,9 +229,8 @@ def test_a_stop_does_not_wait_for_a_reload_under_way(place: Place) -> None:
     place.write("import time\nprint('importing', flush=True)\ntime.sleep(3600)")
     os.kill(app.pid, signal.SIGUSR1)
     app.says("importing")
-    done = place.run("reload")
-    assert done.stderr == "tidegate: it is being started or reloaded: try again when that is done\n"
-    place.do("stop")
+    assert place.refused("reload") == "it is being started or reloaded: try again when that is done"
+    place.command("stop")
     assert app.ends() == 0
     assert not any(map(is_alive, pids))
     assert "Traceback" not in app.err.read_text()
@@ -235,11 +243,13 @@ def test_watching_reloads_what_changes_and_survives_what_fails(place: Place) -> 
     port = place.port()
     assert ask_once(port).startswith("one ")
 
-    def change(version: str) -> bool:
-        place.write(f"VERSION = {version!r}", "helper.py")
+    def is_noticed() -> bool:
         return "changed: helper.py" in app.err.read_text()
 
-    until(lambda: change("two"))  # the watch may begin later than the app
+    while not is_noticed():  # the watch may begin later than the app; it waits for a moment without changes
+        place.write("VERSION = 'two'", "helper.py")
+        with contextlib.suppress(AssertionError):
+            until(is_noticed, 0.5)
     until(lambda: ask_once(port).startswith("two "))
     place.write("VERSION =", "helper.py")
     app.says("not reloaded, the old code goes on: SyntaxError")

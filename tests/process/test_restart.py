@@ -102,7 +102,7 @@ async def start(worker):
         os.kill(row["pid"], signal.SIGKILL)
         until(lambda: not is_alive(row["pid"]))
         assert ask_once(door).split()[1] != str(row["pid"])
-        place.do("reload")
+        place.reload()
         attempts.served()
     assert not attempts.failures
     assert attempts.versions.keys() <= {"door", ""}  # and none of the worker's own

@@ -171,12 +171,13 @@ def start(worker):
 
 
 def test_a_start_that_is_killed_takes_all_processes_along_even_one_whose_loop_is_blocked(place: Place) -> None:
-    place.write(echo(count=2, more="    if message == 'block':\n        import time; time.sleep(3600)\n"))
-    app = place.start().ready()
+    block = "    if message == 'block':\n        import time; print('blocked', flush=True); time.sleep(3600)\n"
+    place.write(echo(count=2, more=block))
+    app = place.hurry("from tidegate.process import child\nchild.LEAVE_SECONDS = 0.2").ready()
     pids = place.pids()
     with Lines(place.port()) as client:
         client.send("block")
-        until(lambda: "busy" in [row["state"] for row in place.processes()])
+        app.says("blocked\n")
         app.process.kill()
         until(lambda: not any(map(is_alive, pids)))
     app.ends()

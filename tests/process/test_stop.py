@@ -18,7 +18,7 @@ app = App(worker)
 @worker.on_message
 async def answer(connection, message):
     connection.send("under way")
-    await asyncio.sleep(1)
+    await asyncio.sleep(0.5)
     connection.send("done")
 """
 
@@ -34,16 +34,16 @@ def how_it_closes(client: ClientConnection) -> tuple[list[object], int | None]:
 
 
 @pytest.mark.parametrize(
-    ("option", "messages"), [((), []), (("-g",), ["done"])], ids=["at once", "with work in progress finished"]
+    ("graceful", "messages"), [(False, []), (True, ["done"])], ids=["at once", "with work in progress finished"]
 )
-def test_clients_are_told_that_the_server_goes_away(place: Place, option: tuple[str, ...], messages: list[str]) -> None:
+def test_clients_are_told_that_the_server_goes_away(place: Place, graceful: bool, messages: list[str]) -> None:
     place.write(SLOW)
     app = place.start().ready()
     pids = place.pids()
     with connect(f"ws://127.0.0.1:{place.port()}") as client:
         client.send("x")
         assert client.recv(20) == "under way"
-        place.do("stop", *option)
+        place.command("stop", graceful=graceful)
         assert how_it_closes(client) == (messages, 1001)
     assert app.ends() == 0
     assert not any(map(is_alive, pids))
