@@ -180,7 +180,7 @@ from tidegate import App, BusinessWorker, Gateway, Register
 CLUSTER = "127.0.0.1:{register}"
 business = BusinessWorker(count={count}, cluster=CLUSTER)
 app = App(
-    Register(CLUSTER),
+    Register(CLUSTER, settle_seconds=0.3),
     Gateway("text://127.0.0.1:0", name="lines", count={count}, start_port={inner}, cluster=CLUSTER),
     business,
 )
@@ -207,7 +207,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def start(place: Place, count: int = 2) -> tuple[Foreground, int]:
     """Start a cluster; gives it, and the port for clients."""
     place.write(APP.format(register=free_port(), inner=free_ports(2), count=count))
-    app = place.start().ready()
+    app = place.hurry("from tidegate.gateway import gateway\ngateway.LISTED_SECONDS = 0.3").ready()
     return app, place.port(role="lines")
 
 
@@ -234,7 +234,8 @@ def test_a_stop_under_load_is_no_reason_to_warn(place: Place) -> None:
 
     async def main() -> None:
         clients = await talk(port, 12)
-        await asyncio.to_thread(place.do, "stop")
+        await asyncio.to_thread(place.command, "stop")
+        await asyncio.to_thread(app.ends)
         for client in clients:
             client.sock.close()
 
@@ -246,9 +247,9 @@ def test_a_stop_under_load_is_no_reason_to_warn(place: Place) -> None:
 def test_replacing_every_process_is_no_reason_to_warn(place: Place) -> None:
     app, _ = start(place, 1)
     before = place.pids()
-    place.do("reload", "--all")
-    wait_until(lambda: not set(before) & set(place.pids()))
-    place.do("stop")
+    place.reload(everything=True)
+    assert not set(before) & set(place.pids())
+    place.command("stop")
     assert app.ends() == 0
     assert warnings(app) == []
 

@@ -28,7 +28,7 @@ with open("imports", "a") as imports:
 
 cluster = "127.0.0.1:REGISTER"
 app = App(
-    Register(cluster, secret_key="s3cret"),
+    Register(cluster, secret_key="s3cret", settle_seconds=0.3),
     Gateway("text://127.0.0.1:PORT", name="chat", count=2, cluster=cluster, start_port=INNER, secret_key="s3cret"),
 )
 """
@@ -51,7 +51,13 @@ class Cluster:
             self.inner = free_port()
         code = APP.replace("REGISTER", str(self.register)).replace("PORT", str(self.port))
         place.write(code.replace("INNER", str(self.inner)))
-        self.app = place.start().ready()
+        # Beside all others so long, one that is replaced waits for workers to hear that it goes.
+        self.app = place.hurry("from tidegate.gateway import gateway\ngateway.LISTED_SECONDS = 0.2").ready()
+        self.imports = self.imported()
+
+    def imported(self) -> int:
+        """How often the user's code has been."""
+        return len((self.place.folder / "imports").read_text())
 
     def gateways(self) -> list[dict[str, Any]]:
         return [row for row in self.place.processes() if row["role"].startswith("chat")]
@@ -89,19 +95,25 @@ def _read(sock: socket.socket, count: int) -> bytes:
     return data
 
 
-@pytest.fixture
-def cluster(place: Place) -> Cluster:
-    return Cluster(place)
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One for all tests, which leave it whole."""
+    place = Place(tmp_path_factory.mktemp("cluster"))
+    try:
+        yield Cluster(place)
+    finally:
+        place.clear()
 
 
 def test_a_killed_gateway_is_back_on_the_same_ports_and_the_other_serves_on(cluster: Cluster) -> None:
     both = [f"127.0.0.1:{cluster.inner}", f"127.0.0.1:{cluster.inner + 1}"]
     until(lambda: cluster.listed() == both)
     assert all(cluster.serves(cluster.inner + index) for index in range(2))
-    first, second = cluster.pids()
+    (first, second), imports = cluster.pids(), cluster.imported()
     os.kill(first, signal.SIGKILL)
     assert cluster.serves(cluster.inner + 1)
     until(lambda: cluster.serves(cluster.inner))
+    assert cluster.imported() == imports  # its processes do without the user's code
     until(lambda: cluster.listed() == both)
     assert second in cluster.pids()
     assert first not in cluster.pids()
@@ -138,7 +150,7 @@ def test_reload_leaves_gateways_alone_and_reload_all_replaces_one_after_the_othe
     before = cluster.pids()
     cluster.place.command("reload")
     assert cluster.pids() == before
-    cluster.place.do("reload", "--all")
+    cluster.place.reload(everything=True)
     after = cluster.pids()
     assert not set(before) & set(after)
     assert not any(map(is_alive, before))
@@ -147,7 +159,7 @@ def test_reload_leaves_gateways_alone_and_reload_all_replaces_one_after_the_othe
 
 
 def test_its_processes_do_without_the_users_code(cluster: Cluster) -> None:
-    assert (cluster.place.folder / "imports").read_text() == "x"  # by the one that looked what is in the app
+    assert cluster.imports == 1  # by the one that looked what is in the app
 
 
 def test_an_inner_port_in_use_is_said_in_one_line(place: Place) -> None:

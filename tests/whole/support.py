@@ -20,10 +20,12 @@ business = BusinessWorker(count={workers}, cluster=CLUSTER, name="business")
 app = App(
     Register(CLUSTER),
     Gateway("websocket://127.0.0.1:0", name="web", count={count}, start_port={web}, cluster=CLUSTER),
-    Gateway("text://127.0.0.1:0", name="lines", count={count}, start_port={lines}, cluster=CLUSTER),
+    {more}
     business,
 )
 """
+
+LINES = 'Gateway("text://127.0.0.1:0", name="lines", count={count}, start_port={lines}, cluster=CLUSTER),'
 
 ROOM = """
 @business.on_connect
@@ -33,15 +35,18 @@ def greet(client):
 
 
 class Cluster:
-    """An app of a cluster, and where its parts are."""
+    """An app of a cluster, and where its parts are; the text gateway is only in it where terminals come."""
 
     app: Foreground
 
-    def __init__(self, place: Place, code: str | None = None, *, count: int = 2, workers: int = 2) -> None:
+    def __init__(
+        self, place: Place, code: str | None = None, *, count: int = 2, workers: int = 2, terminals: bool = False
+    ) -> None:
         self.place = place
         self.register = free_port()
         self.web, self.lines = free_ports(count), free_ports(count)
         self._how = {"count": count, "workers": workers}
+        self._more = LINES.format(count=count, lines=self.lines) if terminals else ""
         if code is not None:
             self.write(code)
             self.start()
@@ -51,7 +56,7 @@ class Cluster:
 
     def write(self, code: str) -> None:
         """Change the app's code."""
-        app = APP.format(register=self.register, web=self.web, lines=self.lines, **self._how)
+        app = APP.format(register=self.register, web=self.web, more=self._more, **self._how)
         self.place.write(app + code)
 
     @property

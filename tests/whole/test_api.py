@@ -102,7 +102,7 @@ async def hears(client: Client | WebSocketClient, text: str) -> None:
 
 
 def test_every_method_gives_the_same_from_everywhere(place: Place) -> None:
-    cluster = Cluster(place, ROOM + CALLER)
+    cluster = Cluster(place, ROOM + CALLER, terminals=True)
 
     async def main() -> None:
         chosen = await two_of_each_process(cluster, "web", WebSocketClient.open)

@@ -52,7 +52,7 @@ async def say(client: Client | WebSocketClient, text: str) -> None:
 
 @pytest.mark.parametrize("seconds", [2, 0], ids=["links together", "links one by one"])
 def test_a_worker_that_is_back_reaches_the_clients_of_all_gateways(place: Place, seconds: int) -> None:
-    cluster = Cluster(place, FAR.format(seconds=seconds) + CHAT, workers=1)
+    cluster = Cluster(place, FAR.format(seconds=seconds) + CHAT, workers=1, terminals=True)
 
     async def main() -> None:
         async with browsers(cluster, MEMBERS) as web, terminals(cluster, MEMBERS) as lines:

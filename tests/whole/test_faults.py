@@ -15,7 +15,7 @@ from tidegate import GatewayClient
 ECHO = """
 @business.on_message
 async def echo(client, message):
-    await asyncio.sleep(random.random() * 0.004)
+    await asyncio.sleep(random.random() * 0.02)
     client.session["last"] = message
     client.send(f"{message} VERSION {os.getpid()}")
 """
@@ -62,13 +62,12 @@ def test_a_reload_under_load_loses_repeats_and_reorders_nothing(place: Place) ->
                 for talker in talkers:
                     group.create_task(talker.talk())
                 await asyncio.sleep(0.2)
-                for version in ("v2", "v3"):
-                    cluster.write(ROOM + ECHO.replace("VERSION", version))
-                    await asyncio.to_thread(place.do, "reload")
-                    enough = [talker.answered + 20 for talker in talkers]
-                    while any(talker.answered < least for talker, least in zip(talkers, enough, strict=True)):
-                        await asyncio.sleep(0.01)
-                    assert all(version in talker.versions for talker in talkers)
+                cluster.write(ROOM + ECHO.replace("VERSION", "v2"))
+                await asyncio.to_thread(place.reload)
+                enough = [talker.answered + 20 for talker in talkers]
+                while any(talker.answered < least for talker, least in zip(talkers, enough, strict=True)):
+                    await asyncio.sleep(0.01)
+                assert all(talker.versions == {"v1", "v2"} for talker in talkers)
                 for talker in talkers:
                     talker.stop()
             assert not {str(pid) for pid in before} & set(place_pids())
@@ -90,7 +89,7 @@ def answer(client, message):
 
 
 def test_a_killed_workers_clients_stay_and_what_it_had_not_begun_goes_to_another(place: Place) -> None:
-    cluster = Cluster(place, ROOM + SLOW)
+    cluster = Cluster(place, ROOM + SLOW, count=1)
 
     async def main() -> None:
         async with browsers(cluster, 30) as clients:
@@ -180,7 +179,7 @@ def go(client):
 
 
 def test_a_killed_gateway_is_back_and_workers_call_on_close_for_its_clients(place: Place) -> None:
-    cluster = Cluster(place, WATCHED)
+    cluster = Cluster(place, WATCHED, terminals=True)
     push = GatewayClient(cluster.address)
 
     async def main() -> None:
