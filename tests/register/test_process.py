@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.net.support import Runner, until
+from tests.net.support import LOOPS, Runner, until
 from tests.ports import free_port
 from tests.process.support import Lines, Place, is_alive
 from tests.process.support import until as wait_until
@@ -28,6 +28,12 @@ from tidegate.register.register import Register
 
 app = App(Register("127.0.0.1:PORT", secret_key="sec", settle_seconds=SETTLE))
 """
+
+
+@pytest.fixture
+def run() -> Runner:
+    """Only in one kind of loop: the processes are the same for either."""
+    return Runner(LOOPS["uvloop"])
 
 
 @pytest.fixture
@@ -87,9 +93,9 @@ def test_its_process_is_shown_and_stops_at_once(place: Place) -> None:
         assert row["kind"] == "Register"
         assert row["listen"] == [f"text://127.0.0.1:{port}"]
         assert row["extra"] == {"gateways": 1, "workers": 1}
-        place.do("stop")
+        place.command("stop")
         assert worker.read() == gateway.read() == ""
-    assert not is_alive(row["pid"])
+    wait_until(lambda: not is_alive(row["pid"]))
 
 
 def look_up_quietly(port: int) -> tuple[str, ...]:
@@ -111,9 +117,9 @@ def test_a_reload_of_all_brings_a_new_one_under_the_same_port(place: Place, run:
         directory.start()
         await until(lambda: directory.addresses.all == (ONE,))
         (pid,) = place.pids()
-        await asyncio.to_thread(place.do, "reload")
+        await asyncio.to_thread(place.reload)
         assert place.pids() == [pid]
-        await asyncio.to_thread(place.do, "reload", "--all")
+        await asyncio.to_thread(place.reload, everything=True)
         assert place.pids() != [pid]
         assert (await look_up_async(register, "sec", 5, 10)).all == (ONE,)
         assert [addresses.all for addresses in said] == [(ONE,)]

@@ -15,6 +15,7 @@ import pytest
 from tests.net.support import Client, Runner, turns, until
 from tidegate.app import App
 from tidegate.errors import AddressError, ConfigurationError
+from tidegate.net import reactor
 from tidegate.process import context
 from tidegate.process.member import Member
 from tidegate.register import register as room
@@ -180,6 +181,7 @@ def test_a_refused_gateway_is_forgotten_before_its_connection_has_ended(run: Run
 
 def test_who_says_nothing_or_only_pings_is_closed(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "FIRST_LINE_SECONDS", 0.2)
+    monkeypatch.setattr(reactor, "TICK_SECONDS", 0.05)  # a few of which those that are closed are waited for
 
     async def main() -> None:
         async with (
