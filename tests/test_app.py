@@ -84,15 +84,14 @@ def test_a_member_learns_with_whom_it_runs() -> None:
     assert member.others == ["b", "c"]
 
 
-@pytest.mark.parametrize("end", [RUN, GUARDED], ids=["bare", "guarded"])
-def test_the_apps_own_file_takes_the_commands(place: Place, end: str) -> None:
-    place.write(echo("v1", count=2, more=end))
+def test_the_apps_own_file_takes_the_commands(place: Place) -> None:
+    place.write(echo("v1", count=2, more=RUN))
     app = Foreground(place, [sys.executable, "app.py", "start"]).ready()
     assert ask_once(place.port()).startswith("v1 ")
     status = place.python("app.py", "status")
     assert status.stdout.count("echo#") == 2, status.stderr
     assert str(app.pid) in place.do("status", "--app", "app.py")  # the same app for either way
-    place.write(echo("v2", count=1, more=end))
+    place.write(echo("v2", count=1, more=RUN))
     assert "1 processes replaced, 1 ended" in place.python("app.py", "reload").stdout
     assert ask_once(place.port()).startswith("v2 ")
     assert place.python("app.py", "stop", "-g").returncode == 0

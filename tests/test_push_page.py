@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,11 +63,12 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not problems
 
 
-@pytest.fixture
-def server(run_folder: Path) -> Iterator[Server]:
-    server = Server(run_folder)
-    yield server
-    server.stop()
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="tg") as folder:
+        server = Server(Path(folder))
+        yield server
+        server.stop()
 
 
 def paste(page: Page) -> str:
