@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +29,13 @@ from benchmarks.processes import (
 __all__ = ["Cluster"]
 
 START_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a cluster's processes."""
+
+    pids: list[int]
 
 
 class Cluster:
@@ -107,6 +115,10 @@ class Cluster:
     def pids(self) -> list[int]:
         """Of the processes through which messages go."""
         return [pid for kind in ("Gateway", "BusinessWorker", "Worker") for pid in self._pids.get(kind, ())]
+
+    def part(self, kind: str) -> Part:
+        """The processes of a kind, to be measured by themselves."""
+        return Part(self._pids[kind])
 
     def cpu(self, kind: str) -> float:
         """Seconds of CPU time that the processes of a kind have had."""
