@@ -112,7 +112,10 @@ class Endpoint:
         """The frames of this turn, for connections that are sent the same bytes for the same message."""
         if not codec.shared:
             return self.no_frames
-        return self._caches.setdefault(codec.variant, FrameCache())
+        cache = self._caches.get(codec.variant)
+        if cache is None:
+            cache = self._caches[codec.variant] = FrameCache()
+        return cache
 
     def fire(self, callback: Callable[..., Any] | None, connection: Connection | Peer, *args: Any) -> Any:
         """Call back; gives an awaitable where there is something to wait for."""

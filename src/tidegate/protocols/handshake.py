@@ -64,7 +64,9 @@ class Handshake:
 
     def tokens(self, header: str) -> list[str]:
         """The elements of a comma-separated header."""
-        return [token for part in self.headers.get(header, "").split(",") if (token := part.strip())]
+        if header not in self.headers:
+            return []
+        return [token for part in self.headers[header].split(",") if (token := part.strip())]
 
 
 class HandshakeError(ProtocolError):
