@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.gateway.support import Peer, gateway
 from tests.net.support import Runner, WebSocketClient
 from tidegate.gateway.request import request_body
 from tidegate.protocols.handshake import parse_request
 from tidegate.wire import php
-from tidegate.wire.commands import ON_CONNECT, ON_WEBSOCKET_CONNECT
+from tidegate.wire.commands import ON_CLOSE, ON_CONNECT, ON_WEBSOCKET_CONNECT
 
 
 def body_of(*lines: str, target: str = "/") -> dict[str, Any]:
@@ -43,6 +45,34 @@ def test_cookies_are_not_decoded() -> None:
     body = body_of("Cookie: a=%20x; b=1=2", "Cookie: c=3", target="/p?q=1")
     assert body["cookie"] == {"a": "%20x", "b": "1=2", "c": "3"}
     assert (body["get"], body["server"]["QUERY_STRING"]) == ({"q": "1"}, "q=1")
+
+
+def test_of_headers_that_php_calls_the_same_the_last_counts() -> None:
+    body = body_of("X-A-B: 1", "X_A_B: 2", "Cookie: 7=a; 07=b; =c; 7=d")
+    assert body["server"]["HTTP_X_A_B"] == "2"
+    assert body["cookie"] == {7: "d", "07": "b", "": "c"}
+
+
+def test_the_request_is_not_serialized_for_a_worker_without_a_handler_for_it(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytes] = []
+
+    def record(*args: Any) -> bytes:
+        made.append(request_body(*args))
+        return made[-1]
+
+    monkeypatch.setattr("tidegate.gateway.gateway.request_body", record)
+
+    async def main() -> None:
+        async with gateway("websocket://127.0.0.1:0") as place:
+            with await Peer.worker(place.inner, tidegate=1, events=["connect", "close"]) as worker:
+                with await WebSocketClient.open(place.port):
+                    assert (await worker.event())[0] == ON_CONNECT
+                assert (await worker.event())[0] == ON_CLOSE
+        assert not made
+
+    run(main())
 
 
 def test_the_address_of_an_ipv6_client_is_in_brackets(run: Runner) -> None:

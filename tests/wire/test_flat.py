@@ -25,6 +25,7 @@ def thorough(read: Callable[[bytes], Any], data: bytes, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         for name in ("loads", "split"):
             patch.setattr(flat, name, lambda _: None)
+        patch.setattr(flat, "loads_from", lambda *_: None)
         try:
             return read(data)
         except php.PHPValueError:
@@ -37,6 +38,17 @@ def check_reading(data: bytes) -> None:
             found = quick(data)
             if found is not None:
                 assert repr(found) == repr(thorough(read, data, monkeypatch))
+        for start, before, after in ((2, b"xx", b"y"), (9, b"a:1:{i:0;", b"}")):
+            inside = flat.loads_from(before + data + after, start)
+            if inside is not None:
+                own = (data + after)[: inside[1] - start]
+                assert repr(inside[0]) == repr(thorough(php.loads_array, own, monkeypatch))
+        nested = b'a:2:{s:1:"k";%si:0;%s}' % (data, data)
+        try:
+            read_at_once: Any = php.loads(nested)
+        except php.PHPValueError:
+            read_at_once = php.PHPValueError
+        assert repr(read_at_once) == repr(thorough(php.loads, nested, monkeypatch))
 
 
 @given(st.dictionaries(names, plain, max_size=6))
@@ -46,6 +58,7 @@ def test_a_usual_session_goes_the_quick_way(session: dict[str, Any]) -> None:
     data = php.dumps(session)
     assert flat.split(data) == items
     assert repr(flat.loads(data)) == repr(session)
+    assert repr(flat.loads_from(b"--" + data + b"-", 2)) == repr((session, 2 + len(data)))
 
 
 @given(st.dictionaries(keys | st.binary(max_size=4), values(), max_size=5))
@@ -85,6 +98,13 @@ def test_with_a_byte_changed_both_ways_agree(session: dict[str, Any], data: st.D
 @example(b"a:0:x")
 def test_on_bytes_that_look_like_a_session_both_ways_agree(data: bytes) -> None:
     check_reading(data)
+
+
+def test_arrays_are_nested_as_deep_in_the_quick_way_as_in_the_thorough_one() -> None:
+    deep = b"a:1:{i:0;" * php.MAX_DEPTH
+    assert php.loads(deep[9:] + b"a:0:{}" + b"}" * (php.MAX_DEPTH - 1)) is not None
+    with pytest.raises(php.PHPValueError, match="nested deeper"):
+        php.loads(deep + b"a:0:{}" + b"}" * php.MAX_DEPTH)
 
 
 def test_what_is_long_is_left_to_the_thorough_way() -> None:
