@@ -18,7 +18,7 @@ app = App(worker)
 @worker.on_message
 async def answer(connection, message):
     connection.send("under way")
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(float(message))
     connection.send("done")
 """
 
@@ -34,14 +34,18 @@ def how_it_closes(client: ClientConnection) -> tuple[list[object], int | None]:
 
 
 @pytest.mark.parametrize(
-    ("graceful", "messages"), [(False, []), (True, ["done"])], ids=["at once", "with work in progress finished"]
+    ("graceful", "takes", "messages"),
+    [(False, "60", []), (True, "0.5", ["done"])],
+    ids=["at once", "with work in progress finished"],
 )
-def test_clients_are_told_that_the_server_goes_away(place: Place, graceful: bool, messages: list[str]) -> None:
+def test_clients_are_told_that_the_server_goes_away(
+    place: Place, graceful: bool, takes: str, messages: list[str]
+) -> None:
     place.write(SLOW)
     app = place.start().ready()
     pids = place.pids()
     with connect(f"ws://127.0.0.1:{place.port()}") as client:
-        client.send("x")
+        client.send(takes)
         assert client.recv(20) == "under way"
         place.command("stop", graceful=graceful)
         assert how_it_closes(client) == (messages, 1001)
@@ -54,7 +58,7 @@ def test_nothing_comes_of_a_restart_once_the_app_is_to_stop(place: Place) -> Non
     place.write(SLOW)
     app = place.start().ready()
     with connect(f"ws://127.0.0.1:{place.port()}") as client:
-        client.send("x")
+        client.send("60")
         assert client.recv(20) == "under way"
         assert place.command("restart", graceful=True)["pid"] == app.pid
         assert place.command("stop")["pid"] == app.pid
@@ -65,11 +69,12 @@ def test_an_app_that_is_being_stopped_takes_no_other_orders(place: Place) -> Non
     place.write(SLOW)
     app = place.start().ready()
     with connect(f"ws://127.0.0.1:{place.port()}") as client:
-        client.send("x")
+        client.send("60")
         assert client.recv(20) == "under way"
         place.command("stop", graceful=True)
         for order in ("reload", "restart"):
             assert place.refused(order) == "it is being stopped"
+        app.press_ctrl_c()
     assert app.ends() == 0
 
 
