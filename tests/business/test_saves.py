@@ -75,7 +75,7 @@ class Model:
         if found is None:
             return
         changed = {key: after.get(key) for key in KEYS if after.get(key) != shown.get(key)}
-        self.save(before, session.patch(before, *found), ("patch", changed))
+        self.save(before, session.Patcher().patch(before, *found), ("patch", changed))
 
     def replace(self, new: dict[str, int]) -> None:
         """The worker sets the whole session."""

@@ -104,7 +104,7 @@ def test_a_handler_sees_what_this_worker_saved_though_the_event_left_before(run:
             for number in (1, 2, 3):
                 packet = await link.next(commands.PATCH_SESSION)
                 assert php.loads_array(packet[3]) == {"n": number}
-                stored = session.patch(stored, packet[3], packet[4])
+                stored = session.Patcher().patch(stored, packet[3], packet[4])
             assert seen == [{}, {"n": 1}, {"outside": 1, "n": 2}]
             # Once the gateway is known to have them, what it says holds.
             await until(lambda: sum(packet[0] == commands.QUERY for packet in gateway.received) >= 1)
@@ -163,7 +163,7 @@ def test_a_session_changed_by_the_push_api_in_a_handler_shows_there_and_is_kept(
             update = await link.next(commands.UPDATE_SESSION)
             stored = session.merge(before, update[3])
             saved = await link.next(commands.PATCH_SESSION, commands.SET_SESSION)
-            stored = session.patch(stored, saved[3], saved[4]) if is_tidegate else saved[3]
+            stored = session.Patcher().patch(stored, saved[3], saved[4]) if is_tidegate else saved[3]
             expected = {"api": {"a": 1, "b": 2}, "mine": 1, "more": 1}
             assert php.loads_array(stored) == expected
             link.message(1, "replace", ext=stored)

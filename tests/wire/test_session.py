@@ -69,7 +69,7 @@ def test_what_is_no_array_or_has_an_object_is_neither_merged_nor_patched(bad: by
         with pytest.raises(php.PHPValueError):
             session.merge(first, second)
         with pytest.raises(php.PHPValueError):
-            session.patch(first, second, b"[]")
+            session.Patcher().patch(first, second, b"[]")
     with pytest.raises(php.PHPValueError):
         session.merge(b"", bad)
     with pytest.raises(php.PHPValueError):
@@ -82,7 +82,7 @@ def test_a_patch_of_the_difference_gives_what_is_after(before: dict[Any, Any], a
     change = session.diff(old, after)
     assert (change is None) == (php.split_array(old) == php.split_array(php.dumps(after)))
     if change is not None:
-        assert php.split_array(session.patch(old, *change) or b"a:0:{}") == php.split_array(php.dumps(after))
+        assert php.split_array(session.Patcher().patch(old, *change) or b"a:0:{}") == php.split_array(php.dumps(after))
 
 
 @given(sessions)
@@ -105,7 +105,7 @@ def test_a_patch_leaves_alone_what_another_process_changed_meanwhile(
     change = session.diff(old, after)
     assert change is not None
     elsewhere = session.merge(old, php.dumps({"theirs": 2}))
-    assert plain(session.patch(elsewhere, *change)) == {
+    assert plain(session.Patcher().patch(elsewhere, *change)) == {
         **{k: v for k, v in plain(old).items() if k != gone or gone == "ours"},
         "ours": 1,
         "theirs": 2,
@@ -123,13 +123,13 @@ def test_a_session_that_becomes_empty_is_none() -> None:
     change = session.diff(old, {})
     assert change is not None
     assert change[0] == b"a:0:{}"
-    assert session.patch(old, *change) == b""
-    assert session.patch(b"", b"a:0:{}", b"") == b""
+    assert session.Patcher().patch(old, *change) == b""
+    assert session.Patcher().patch(b"", b"a:0:{}", b"") == b""
 
 
 def test_a_patch_sets_keys_where_they_are_and_adds_the_others_behind() -> None:
     old = php.dumps({"a": 1, "b": 2, "c": 3})
-    assert session.patch(old, php.dumps({"b": 9, "d": 4}), b'["a"]') == php.dumps({"b": 9, "c": 3, "d": 4})
+    assert session.Patcher().patch(old, php.dumps({"b": 9, "d": 4}), b'["a"]') == php.dumps({"b": 9, "c": 3, "d": 4})
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_patch_sets_keys_where_they_are_and_adds_the_others_behind() -> None:
 )
 def test_a_patch_without_a_list_of_keys_is_refused(gone: bytes) -> None:
     with pytest.raises(php.PHPValueError, match="list of keys"):
-        session.patch(b"", b"a:0:{}", gone)
+        session.Patcher().patch(b"", b"a:0:{}", gone)
 
 
 def test_a_session_that_can_not_be_serialized_is_an_error_at_the_caller() -> None:
@@ -159,3 +159,25 @@ def test_a_session_that_can_not_be_serialized_is_an_error_at_the_caller() -> Non
         session.diff(b"", {"a": object()})
     with pytest.raises(OverflowError):
         session.diff(b"", {"a": 2**64})
+
+
+PATCHES = st.tuples(
+    st.integers(0, 1),
+    st.dictionaries(st.sampled_from(["a", "b", "c", 1]), st.integers() | st.just([1.5]), max_size=2).map(php.dumps),
+    st.sampled_from([b"[]", b'["a", 1]', b"no list", b""]),
+)
+
+
+@given(st.lists(st.one_of(PATCHES, st.tuples(st.integers(0, 1), st.just(b"no map"), st.just(b"[]"))), max_size=12))
+def test_what_is_kept_of_the_last_patch_changes_nothing(patches: list[tuple[int, bytes, bytes]]) -> None:
+    patcher, stored = session.Patcher(), [b"", php.dumps({"a": 1, "b": 2})]
+    for client, changed, gone in patches:
+        before = stored[client]
+        try:
+            expected = session.Patcher().patch(before, changed, gone)
+        except php.PHPValueError:
+            with pytest.raises(php.PHPValueError):
+                patcher.patch(before, changed, gone)
+            continue
+        stored[client] = patcher.patch(before, changed, gone)
+        assert stored[client] == expected

@@ -43,6 +43,7 @@ class Commander:
         self._everybody = everybody
         self._find = tables.find
         self._max_session = max_session
+        self._patch = session.Patcher().patch
         self.handlers: dict[int, Handler] = {
             commands.SEND_TO_ONE: self._send_to_one,
             commands.SEND_TO_ALL: self._send_to_all,
@@ -177,7 +178,7 @@ class Commander:
     def _patch_session(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
         client = self._find(number)
         if client is not None:
-            self._store(client, session.patch(client.session, ext, body))
+            self._store(client, self._patch(client.session, ext, body))
 
     def _store(self, client: GatewayConnection, stored: bytes) -> None:
         if len(stored) > self._max_session:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate.wire import php
 
-__all__ = ["compare", "diff", "merge", "pack_patch", "patch"]
+__all__ = ["Patcher", "compare", "diff", "merge", "pack_patch"]
 
 NO_KEYS = b"[]"
 """What a patch most often deletes."""
@@ -99,22 +99,39 @@ def pack_patch(changed: Mapping[bytes, bytes], gone: list[bytes]) -> tuple[bytes
     return php.join_array(changed), json.dumps(names).encode()
 
 
-def patch(session: bytes, changed: bytes, gone: bytes) -> bytes:
-    """Carry out PATCH_SESSION: set top-level keys, delete others; an empty array becomes no session.
+class Patcher:
+    """Carries out PATCH_SESSION.
 
-    Args:
-        changed: ext data, a serialized map.
-        gone: body, a JSON list of keys.
-
-    Raises:
-        PHPValueError: one of the three is none.
+    The session that it made last it keeps taken apart: a client that is busy is patched several times in a row, and the
+    many that are idle keep no more than their bytes.
     """
-    array = php.split_array(session) if session else {}
-    if gone != NO_KEYS:
-        for key in _read_keys(gone):
+
+    __slots__ = ("_array", "_last")
+
+    def __init__(self) -> None:
+        self._last = b""
+        self._array: php.Array = {}
+
+    def patch(self, session: bytes, changed: bytes, gone: bytes) -> bytes:
+        """Set top-level keys, delete others; an empty array becomes no session.
+
+        Args:
+            changed: ext data, a serialized map.
+            gone: body, a JSON list of keys.
+
+        Raises:
+            PHPValueError: one of the three is none.
+        """
+        keys = () if gone == NO_KEYS else _read_keys(gone)
+        new = php.split_array(changed)
+        if session is not self._last:
+            self._array = php.split_array(session) if session else {}
+        array = self._array
+        for key in keys:
             array.pop(key, None)
-    array.update(php.split_array(changed))
-    return php.join_array(array) if array else b""
+        array.update(new)
+        self._last = php.join_array(array) if array else b""
+        return self._last
 
 
 def _read_keys(gone: bytes) -> list[bytes]:
