@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.support import Client, Driven
+from tests.client.support import Client, Driven, ScriptedGateway, ScriptedRegister
 from tidegate.client.blocking import GatewayClient
 from tidegate.net.loops import new_event_loop
 
@@ -19,11 +19,20 @@ KINDS: dict[str, Callable[..., Any]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def default_register(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRegister]:
+    """Names all gateways of the test to the clients that are told of no other Register."""
+    ScriptedGateway.made.clear()
+    with ScriptedRegister() as register:
+        register.gateways = ScriptedGateway.made
+        monkeypatch.setenv("TIDEGATE_CLUSTER", register.address)
+        monkeypatch.delenv("TIDEGATE_SECRET_KEY", raising=False)
+        yield register
+
+
 @pytest.fixture(params=KINDS)
-def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]]:
     """Makes clients of one kind, which are closed in the end."""
-    monkeypatch.delenv("TIDEGATE_CLUSTER", raising=False)
-    monkeypatch.delenv("TIDEGATE_SECRET_KEY", raising=False)
     with ExitStack() as stack:
 
         def make(*args: Any, **options: Any) -> Client:

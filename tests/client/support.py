@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tidegate.client.asynchronous import AsyncGatewayClient
 from tidegate.wire import commands, php
@@ -147,8 +147,12 @@ class ScriptedGateway(Server):
         cuts: whether answers leave byte by byte.
     """
 
+    made: ClassVar[list[str]] = []
+    """The addresses of all that this test has made."""
+
     def __init__(self, answer: Callable[[Packet], bytes | None] | None = None, port: int = 0) -> None:
         super().__init__(port)
+        self.made.append(self.address)
         self.answer = answer or (lambda packet: framed(0))
         self.packets: list[Packet] = []
         self.by_connection: dict[int, list[Packet]] = {}

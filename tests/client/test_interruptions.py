@@ -14,7 +14,7 @@ from types import FrameType
 
 import pytest
 
-from tests.client.support import ScriptedGateway, framed, until
+from tests.client.support import ScriptedGateway, ScriptedRegister, framed, until
 from tidegate.client.blocking import GatewayClient
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
@@ -147,7 +147,8 @@ def test_whoever_is_interrupted_while_it_connects_leaves_that_to_the_next() -> N
         client_id = f"7f000001{place[1]:04x}00000001"
         with (
             socket.create_connection(place),  # nobody else gets in
-            GatewayClient(connect_timeout=20, timeout=20) as client,
+            ScriptedRegister(f"127.0.0.1:{place[1]}") as register,
+            GatewayClient(register.address, connect_timeout=20, timeout=20) as client,
             on_signal(signal.SIGUSR1, interrupt),
         ):
 

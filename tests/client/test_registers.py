@@ -54,6 +54,23 @@ def test_a_gateway_that_died_and_is_named_no_more_is_passed_over(make: Make) -> 
 
 
 @pytest.mark.usefixtures("long_memory")
+def test_what_all_gateways_but_one_have_taken_is_not_sent_to_them_again(make: Make) -> None:
+    with ExitStack() as stack:
+        gateways = [stack.enter_context(ScriptedGateway()) for _ in range(4)]
+        register = stack.enter_context(ScriptedRegister(*(gateway.address for gateway in gateways)))
+        client = make(register.address)
+        for message in ("first", "second"):
+            client.send_to_uid("u", message)
+        client.flush()
+        gateways[1].stop()
+        with pytest.raises(ClusterError, match=f"^gateway {gateways[1].address} can't be reached"):
+            client.send_to_uid("u", "third")
+        others = (gateways[0], *gateways[2:])
+        until(lambda: all(gateway.bodies() == ["first", "second", "third"] for gateway in others))
+        assert gateways[1].bodies() == ["first", "second"]
+
+
+@pytest.mark.usefixtures("long_memory")
 def test_a_gateway_that_died_and_is_still_named_is_an_error(make: Make) -> None:
     with (
         ScriptedGateway() as dead,
@@ -80,15 +97,23 @@ def test_where_register_is_gone_too_both_are_named(make: Make) -> None:
             client.send_to_all("second")
 
 
-def test_without_register_the_calls_to_one_client_work(make: Make) -> None:
-    place = f"127.0.0.1:{free_port()}"
-    with ScriptedGateway() as gateway:
-        client = make(place)
-        client.send_to_client(gateway.client_id(), "hello")
+def test_without_register_the_calls_to_one_client_of_a_gateway_that_it_has_named_work(make: Make) -> None:
+    with ScriptedGateway() as gateway, ScriptedGateway() as other:
+        with ScriptedRegister(gateway.address) as register:
+            client = make(register.address)
+            client.send_to_client(gateway.client_id(), "hello")
+        client.send_to_client(gateway.client_id(), "again")
+        until(lambda: gateway.bodies() == ["hello", "again"])
+        gateway.hang_up()
+        until(lambda: not gateway.open)
         client.send_to_all("listed", [gateway.client_id()])
-        with pytest.raises(ClusterError, match=f"Register {place} can't be reached: Connection refused"):
-            client.get_all_client_count()
-        until(lambda: gateway.bodies() == ["hello", "listed"])
+        error = f"Register {register.address} can't be reached: Connection refused"
+        with pytest.raises(ClusterError, match=error):
+            client.send_to_client(other.client_id(), "hello")
+        with pytest.raises(ClusterError, match=error):
+            make(register.address).get_all_client_count()
+        until(lambda: gateway.bodies() == ["hello", "again", "listed"])
+        assert other.accepted == 0
 
 
 def test_a_register_that_does_not_answer_is_named(make: Make) -> None:
@@ -126,9 +151,10 @@ def test_the_secret_goes_first_on_each_connection_in_the_same_write(make: Make) 
         ]
 
 
-def test_a_made_up_client_id_gets_nothing_to_know_of_the_secret(make: Make) -> None:
+@pytest.mark.parametrize("secret", ["", "s3cret"])
+def test_a_made_up_client_id_is_not_connected_to(make: Make, secret: str) -> None:
     with ScriptedGateway() as stranger, ScriptedGateway() as gateway, ScriptedRegister(gateway.address) as register:
-        client = make(register.address, secret_key="s3cret")
+        client = make(register.address, secret_key=secret)
         error = f"Register knows of no gateway {stranger.address}"
         with pytest.raises(ClusterError, match=error):
             client.is_online(stranger.client_id())
@@ -136,10 +162,11 @@ def test_a_made_up_client_id_gets_nothing_to_know_of_the_secret(make: Make) -> N
             client.send_to_client(stranger.client_id(), b"bytes")
         with pytest.raises(ClusterError, match=error):
             client.send_to_all("hello", [stranger.client_id(), gateway.client_id()])
-        until(lambda: gateway.bodies()[1:] == ["hello"])
+        until(lambda: gateway.bodies()[-1:] == ["hello"])
+        assert stranger.accepted == 0
         register.gateways.append(stranger.address)  # it has only just begun
         client.bind_uid(stranger.client_id(), "u")
-        until(lambda: len(stranger.packets) == 2)
+        until(lambda: len(stranger.packets) == (2 if secret else 1))
 
 
 def test_client_ids_of_any_number_of_gateways_leave_nothing_behind(make: Make) -> None:

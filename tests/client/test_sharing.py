@@ -199,7 +199,10 @@ def test_threads_that_wait_for_a_gateway_that_accepts_nothing_fail_together() ->
                 filler.setblocking(False)
                 filler.connect_ex(place)
             client_id = f"7f000001{place[1]:04x}00000001"
-            with GatewayClient(connect_timeout=0.4, timeout=5) as client:
+            with (
+                ScriptedRegister(f"127.0.0.1:{place[1]}") as register,
+                GatewayClient(register.address, connect_timeout=0.4, timeout=5) as client,
+            ):
                 results = list(pool.map(timed, [lambda: client.send_to_client(client_id, "hello")] * 8))
             for filler in fillers:
                 filler.close()
@@ -243,7 +246,8 @@ def test_a_flush_that_gets_no_answer_is_told_by_all_who_flush() -> None:
 
 
 def test_a_process_without_descriptors_left_says_so_and_goes_on_later() -> None:
-    with ScriptedGateway(lambda _: framed(1)) as gateway, GatewayClient() as client:
+    with ScriptedGateway(lambda _: framed(1)) as gateway, ScriptedGateway() as other, GatewayClient() as client:
+        client.is_online(other.client_id())  # so that Register has named both
         with no_descriptors(), pytest.raises(ClusterError, match=f"{gateway.address} can't be reached: Too many open"):
             client.is_online(gateway.client_id())
         assert client.is_online(gateway.client_id())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable
 
@@ -11,7 +12,6 @@ import pytest
 from tests.client.support import Driven, ScriptedGateway, ScriptedRegister, framed, until
 from tests.net.support import LOOPS, Runner, turns
 from tests.net.support import until as until_async
-from tests.ports import free_port
 from tidegate.client import channel, pipeline
 from tidegate.client.asynchronous import AsyncGatewayClient
 from tidegate.errors import ClusterError, ClusterTimeoutError
@@ -173,28 +173,32 @@ def test_a_closed_client_can_not_be_used_and_what_waited_is_told(run: Runner) ->
         run(main())
 
 
-def test_wrong_arguments_are_told_at_the_call(run: Runner) -> None:
+def test_its_methods_are_coroutine_functions_and_wrong_arguments_are_told_when_awaited(run: Runner) -> None:
     async def main() -> None:
         async with AsyncGatewayClient() as client:
             with pytest.raises(ValueError, match="is no client id"):
-                client.is_online("x")
+                await client.is_online("x")
             with pytest.raises(ValueError, match="an empty uid"):
-                client.close_uid("")
+                await client.close_uid("")
+            methods = [(name, getattr(client, name)) for name in dir(client) if not name.startswith("_")]
+            assert len(methods) > 40
+            assert [name for name, method in methods if not inspect.iscoroutinefunction(method)] == []
+            assert list(inspect.signature(client.send_to_uid).parameters) == ["uid_or_list", "message", "raw"]
 
     run(main())
 
 
 def test_a_connection_that_is_refused_fails_all_who_wait_for_it(run: Runner) -> None:
-    port = free_port()
-
     async def main() -> None:
         async with AsyncGatewayClient() as client:
-            sends = [client.send_to_client(f"7f000001{port:04x}00000001", "hello") for _ in range(3)]
+            sends = [client.send_to_client(gone.client_id(), "hello") for _ in range(3)]
             results = await asyncio.gather(*sends, return_exceptions=True)
             assert [str(result) for result in results] == 3 * [
-                f"gateway 127.0.0.1:{port} can't be reached: Connection refused"
+                f"gateway {gone.address} can't be reached: Connection refused"
             ]
 
+    with ScriptedGateway() as gone:
+        pass
     run(main())
 
 

@@ -86,7 +86,7 @@ def encode_names(names: Names, what: str) -> dict[str, bytes]:
     Raises:
         TypeError, ValueError: as with `encode_name`.
     """
-    if isinstance(names, str | int):
+    if isinstance(names, (str, int)):  # faster than to make a union each time
         names = (names,)
     elif isinstance(names, bytes | bytearray | memoryview) or not isinstance(names, Iterable):
         raise TypeError(f"{what}s are str or int, or an iterable of them, not {type(names).__name__}")

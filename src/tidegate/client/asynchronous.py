@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 from tidegate.client import failures
-from tidegate.client.api import AsyncPushAPI
-from tidegate.client.call import Call, Packets
+from tidegate.client.api import CoroutinePushAPI
+from tidegate.client.call import Call
 from tidegate.client.channel import Channel
 from tidegate.client.known import KnownGateways
 from tidegate.client.ledger import PROBE, Ledger
 from tidegate.client.options import read_options
-from tidegate.client.outcomes import answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
+from tidegate.client.outcomes import Groups, answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
 from tidegate.client.pipeline import Post
 from tidegate.client.turns import Turns
 from tidegate.errors import ClusterError
-from tidegate.wire.register_line import Addresses
 
 __all__ = ["AsyncGatewayClient"]
 
 T = TypeVar("T")
 
-NO_ADDRESSES = Addresses()
 
-
-class AsyncGatewayClient(AsyncPushAPI):
+class AsyncGatewayClient(CoroutinePushAPI):
     """Pushes to clients, and asks about them, from a program that runs in asyncio.
 
     Make one for an event loop and keep it; any number of tasks may use it. Commands are carried out in the order in
@@ -97,24 +94,28 @@ class AsyncGatewayClient(AsyncPushAPI):
         breaks, _ = self._ledger.tell(self._ledger.told)
         raise_errors(posts, *breaks)
 
-    def _act(self, call: Call[None]) -> Awaitable[None]:
-        return self._run_command(call)
-
-    def _ask(self, call: Call[T]) -> Awaitable[T]:
-        return self._run_query(call)
-
-    async def _run_command(self, call: Call[None]) -> None:
+    async def _act(self, call: Call[None]) -> None:
         await self._carry(call)
 
-    async def _run_query(self, call: Call[T]) -> T:
+    async def _ask(self, call: Call[T]) -> T:
         return call.merge(answers_of(await self._carry(call)))
 
     async def _carry(self, call: Call[Any]) -> list[Post]:
+        """Gives what can't be said to have gone well before it was waited for: queries, and commands that wait."""
         self._enter()
         known = self._known
         lookups = known.lookups
-        needs_lookup = (call.needs_addresses and not known.is_fresh) or self._has_strangers(call)
-        posts = await self._turns.take(needs_lookup, lambda: self._send(call.packets(known.last), call.is_query))
+        groups: Groups = {}
+        needs_lookup = call.needs_addresses and not known.is_fresh
+        if not needs_lookup:
+            groups = grouped(call.packets(known.last))
+            needs_lookup = any(map(self._is_stranger, groups))
+        if needs_lookup or self._turns.are_taken:
+            posts = await self._turns.take(needs_lookup, lambda: self._send(untried(call, known.last), call.is_query))
+        else:
+            posts = self._send(groups, call.is_query)
+        if not posts:
+            return posts
         is_new = known.lookups != lookups
         if is_new:
             self._forget_closed(*self._channels.values())
@@ -122,32 +123,33 @@ class AsyncGatewayClient(AsyncPushAPI):
         if any(post.error is not None for post in posts):
             known.doubt()
             if not is_new and may_be_outdated(call, posts):
-                posts = await self._carry_on(call, posts)
+                posts = await self._carry_on(call, groups, posts)
             raise_errors(posts)
         return posts
 
-    async def _carry_on(self, call: Call[Any], posts: list[Post]) -> list[Post]:
+    async def _carry_on(self, call: Call[Any], tried: Collection[str], posts: list[Post]) -> list[Post]:
         """A gateway failed that a kept list had: those that Register names now decide."""
         known = self._known
         try:
-            more = await self._turns.take(True, lambda: self._send(untried(call, known.last, posts), call.is_query))
+            more = await self._turns.take(True, lambda: self._send(untried(call, known.last, tried), call.is_query))
         except ClusterError as error:
             raise_errors(posts, error)
             raise
         await self._settle(more)
         return still_there(posts, known.last) + more
 
-    def _send(self, packets: Packets, is_query: bool) -> list[Post]:
-        """Post to all gateways, now; what failed says so itself."""
+    def _send(self, groups: Groups, is_query: bool) -> list[Post]:
+        """Post to all gateways, now; what failed says so itself, and of commands those that have left are done with."""
         posts = []
-        for address, group in grouped(packets).items():
+        for address, packets in groups.items():
             channel = self._channels.get(address)
             if channel is None:
                 channel = self._channels[address] = Channel(address, self._options, self._ledger)
+            data = packets[0] if len(packets) == 1 else b"".join(packets)
             if self._is_stranger(address):
                 posts.append(channel.refuse(failures.stranger(address)))
-            else:
-                posts.append(channel.post(b"".join(group), len(group) if is_query else 0))
+            elif is_query or not channel.send(data):
+                posts.append(channel.post(data, len(packets) if is_query else 0))
         return posts
 
     def _probe(self) -> list[Post]:
@@ -180,16 +182,9 @@ class AsyncGatewayClient(AsyncPushAPI):
             if not channel.is_open:
                 self._channels.pop(channel.address, None)
 
-    def _has_strangers(self, call: Call[Any]) -> bool:
-        if not self._options.secret_key:
-            return False
-        if call.address is not None:
-            return self._is_stranger(call.address)
-        return not call.needs_addresses and any(self._is_stranger(each) for each, _ in call.packets(NO_ADDRESSES))
-
     def _is_stranger(self, address: str) -> bool:
-        """Whether it is not to see the secret: client ids come from anywhere, Register knows who belongs."""
-        if not self._options.secret_key or address in self._known.last.all:
+        """Whether it is connected to by no means: client ids come from anywhere, Register knows who belongs."""
+        if address in self._known.last.all:
             return False
         channel = self._channels.get(address)
         return channel is None or not channel.is_open

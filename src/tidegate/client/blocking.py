@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from tidegate.client import failures, forks
 from tidegate.client.api import PushAPI
-from tidegate.client.call import Call, Packets
-from tidegate.client.exchange import exchange, send_at_once
+from tidegate.client.call import Call
+from tidegate.client.connection import Connection
+from tidegate.client.exchange import exchange, send
 from tidegate.client.known import KnownGateways
 from tidegate.client.ledger import PROBE
 from tidegate.client.options import read_options
-from tidegate.client.outcomes import answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
+from tidegate.client.outcomes import Groups, answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
 from tidegate.client.store import ConnectionStore
 from tidegate.client.transfer import Transfer
 from tidegate.cluster.lookup import look_up
@@ -109,57 +110,58 @@ class GatewayClient(PushAPI):
     def _carry(self, call: Call[Any]) -> list[Transfer]:
         kept = self._now()
         addresses, is_new = self._addresses(kept) if call.needs_addresses else (NO_ADDRESSES, True)
-        packets = call.packets(addresses)
-        is_plain = len(packets) == 1 and not call.is_query
-        connection = kept.store.find(packets[0][0]) if is_plain else None
-        transfers = send_at_once(connection, packets[0][1], self._options) if connection is not None else None
-        if transfers is None:
-            transfers = self._exchange(kept, packets, call.is_query)
+        groups = grouped(call.packets(addresses))
+        transfers = self._exchange(kept, groups, call.is_query)
         if any(each.error is not None for each in transfers):
             kept.known.doubt()
             if not is_new and may_be_outdated(call, transfers):
-                transfers = self._carry_on(kept, call, transfers)
+                transfers = self._carry_on(kept, call, groups, transfers)
             raise_errors(transfers)
         return transfers
 
-    def _carry_on(self, kept: Kept, call: Call[Any], transfers: list[Transfer]) -> list[Transfer]:
+    def _carry_on(
+        self, kept: Kept, call: Call[Any], tried: Collection[str], transfers: list[Transfer]
+    ) -> list[Transfer]:
         """A gateway failed that a kept list had: those that Register names now decide."""
         try:
             addresses, _ = self._addresses(kept)
         except ClusterError as error:
             raise_errors(transfers, error)
             raise
-        more = self._exchange(kept, untried(call, addresses, transfers), call.is_query)
+        more = self._exchange(kept, untried(call, addresses, tried), call.is_query)
         return still_there(transfers, addresses) + more
 
-    def _exchange(self, kept: Kept, packets: Packets, is_query: bool) -> list[Transfer]:
-        """Send to all gateways; what failed says so itself."""
-        by_address = grouped(packets)
+    def _exchange(self, kept: Kept, groups: Groups, is_query: bool) -> list[Transfer]:
+        """Send to all gateways; what failed says so itself, what is not among them went well."""
         store, options = kept.store, self._options
-        refusals = self._refusals(kept, by_address)
-        transfers = [
-            Transfer(store.connection(address), group, is_query, options) for address, group in by_address.items()
-        ]
-        for transfer in transfers:
-            if transfer.address in refusals:
-                transfer.fail(refusals[transfer.address])
+        refused = self._refused(kept, groups)
+        if refused:
+            strangers = {each.address for each in refused}
+            groups = {address: group for address, group in groups.items() if address not in strangers}
+        if not is_query:
+            return send(groups, store, options) + refused
+        transfers = [Transfer(store.connection(address), group, True, options) for address, group in groups.items()]
         exchange(transfers, store, options)
-        return transfers
+        return transfers + refused
 
-    def _refusals(self, kept: Kept, addresses: Iterable[str]) -> dict[str, ClusterError]:
-        """The gateways that are not to see the secret: client ids come from anywhere, Register knows who belongs."""
-        if not self._options.secret_key:
-            return {}
+    def _refused(self, kept: Kept, addresses: Iterable[str]) -> list[Transfer]:
+        """For those that are connected to by no means: client ids come from anywhere, Register knows who belongs."""
         known = kept.known.last.all
         strangers = [each for each in addresses if each not in known and not kept.store.is_open(each)]
         if not strangers:
-            return {}
+            return []
         kept.known.doubt()
         try:
-            found, _ = self._addresses(kept)
+            found = self._addresses(kept)[0].all
+            reasons = {address: failures.stranger(address) for address in strangers if address not in found}
         except ClusterError as error:
-            return dict.fromkeys(strangers, error)
-        return {address: failures.stranger(address) for address in strangers if address not in found.all}
+            reasons = dict.fromkeys(strangers, error)
+        refused = []
+        for address, reason in reasons.items():
+            transfer = Transfer(Connection(address, kept.store.ledger), (), False, self._options)
+            transfer.fail(reason)
+            refused.append(transfer)
+        return refused
 
     def _addresses(self, kept: Kept) -> tuple[Addresses, bool]:
         """The gateways there are, and whether Register was asked for them now."""

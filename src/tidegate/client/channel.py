@@ -63,6 +63,16 @@ class Channel:
         self._pipeline.fail(failures.closed_unasked(self.address))
         return False
 
+    def send(self, data: bytes) -> bool:
+        """Send a command if that can be done here and now; False where nothing of it was sent."""
+        if self._connecting is not None or not self.is_alive():
+            return False
+        assert self._pipeline is not None
+        if not self._pipeline.send(data):
+            return False
+        self._ledger.use(self.address)
+        return True
+
     def post(self, data: bytes, expected: int = 0) -> Post:
         """Send packets, to which there will be so many answers."""
         post = Post(self.address, data, expected, self._loop)

@@ -14,7 +14,7 @@ from typing import Protocol
 from tidegate.client import failures
 from tidegate.client.ledger import Ledger
 from tidegate.client.questions import Question, Questions
-from tidegate.client.sockets import prepare, split_address
+from tidegate.client.sockets import prepare, split_address, watch
 from tidegate.errors import ClusterError
 
 __all__ = ["Connection", "Link"]
@@ -38,11 +38,12 @@ class Link(socket.socket):
         error: why it was given up.
     """
 
-    __slots__ = ("error", "questions")
+    __slots__ = ("_has_come", "error", "questions")
 
     def __init__(self) -> None:
         super().__init__()
         prepare(self)
+        self._has_come = watch(self)
         self.questions: Questions[Member] = Questions()
         self.error: ClusterError | None = None
 
@@ -52,6 +53,8 @@ class Link(socket.socket):
 
     def is_alive(self) -> bool:
         """Whether the gateway has neither ended it nor sent anything unasked."""
+        if not self._has_come():
+            return True
         try:
             return self.recv(1, socket.MSG_PEEK) != b"" and bool(self.questions.waiting)
         except BlockingIOError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tidegate.client import failures
 from tidegate.client.connection import Connection
@@ -17,33 +17,43 @@ from tidegate.client.store import ConnectionStore
 from tidegate.client.transfer import Transfer
 from tidegate.client.waker import Waker
 
-__all__ = ["exchange", "send_at_once"]
+__all__ = ["exchange", "send"]
 
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
-def send_at_once(connection: Connection, packet: bytes, options: Options) -> list[Transfer] | None:
-    """The quick way, for a command on a warm connection where nobody waits; None where nothing was sent."""
-    rest: Transfer | None = None
+def send(groups: Mapping[str, Sequence[bytes]], store: ConnectionStore, options: Options) -> list[Transfer]:
+    """Send commands, which no gateway answers; gives those that could not leave at once, as they went in the end.
+
+    Most can: the connection is warm, and nobody waits there. They cost no more than is needed to know that.
+
+    Args:
+        groups: the packets for each gateway.
+    """
+    transfers: list[Transfer] = []
+    connection: Connection | None = None
     try:
-        with connection.lock:
-            sent = connection.send_now(packet)
-            if sent == len(packet):
-                return []
-            if not sent:
-                return None
-            rest = Transfer(connection, (packet,), False, options, sent=sent)
-            connection.writers.append(rest)
-        _carry((rest,), time.monotonic() + options.timeout)
+        for address, packets in groups.items():
+            data = packets[0] if len(packets) == 1 else b"".join(packets)
+            connection = store.connection(address)
+            with connection.lock:
+                sent = connection.send_now(data)
+                if sent == len(data):
+                    continue
+                transfer = Transfer(connection, (data,), False, options, sent=sent)
+                transfers.append(transfer)
+                if sent:
+                    connection.writers.append(transfer)
+        connection = None
+        if transfers:
+            exchange(transfers, store, options)
     except BaseException:
-        with connection.lock:
-            if rest is None:
-                connection.give_up(failures.interrupted(connection.address))
-            else:
-                rest.give_up(failures.interrupted(connection.address))
+        _interrupt(transfers)
+        if connection is not None:
+            with connection.lock:
+                connection.give_up(failures.interrupted(connection.address))  # perhaps it has sent a part
         raise
-    rest.let_go()
-    return [rest]
+    return transfers
 
 
 def exchange(transfers: Sequence[Transfer], store: ConnectionStore, options: Options) -> None:
@@ -51,19 +61,23 @@ def exchange(transfers: Sequence[Transfer], store: ConnectionStore, options: Opt
     done_by = time.monotonic() + options.timeout
     try:
         for transfer in transfers:
-            if not transfer.is_done:
+            if transfer.is_new:
                 _begin(transfer, store)
         _carry(transfers, done_by)
     except BaseException:
-        # By Ctrl-C perhaps: nobody is to wait for a turn behind what goes on no more.
-        for transfer in transfers:
-            with transfer.connection.lock:
-                transfer.give_up(failures.interrupted(transfer.address))
+        _interrupt(transfers)
         raise
     finally:
         for transfer in transfers:
             transfer.let_go()
             store.forget_unused(transfer.connection)
+
+
+def _interrupt(transfers: Sequence[Transfer]) -> None:
+    """By Ctrl-C perhaps: nobody is to wait for a turn behind what goes on no more."""
+    for transfer in transfers:
+        with transfer.connection.lock:
+            transfer.give_up(failures.interrupted(transfer.address))
 
 
 def _begin(transfer: Transfer, store: ConnectionStore) -> None:

@@ -66,8 +66,8 @@ def busy(address: str) -> ClusterError:
 def stranger(address: str) -> ClusterError:
     """A client id names it, and nobody else does."""
     return ClusterError(
-        f"Register knows of no gateway {address}, so that it is not shown the secret_key: it is gone, or the client id "
-        "was made up"
+        f"Register knows of no gateway {address}, so that it is not connected to: it is gone, or the client id was "
+        "made up"
     )
 
 

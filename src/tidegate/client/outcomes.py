@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Container, Iterable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from tidegate.client.call import Answers, Call, Packets
 from tidegate.cluster.reasons import one_error
 from tidegate.errors import ClusterError
 from tidegate.wire.register_line import Addresses
 
-__all__ = ["Outcome", "answers_of", "grouped", "may_be_outdated", "raise_errors", "still_there", "untried"]
+__all__ = ["Groups", "Outcome", "answers_of", "grouped", "may_be_outdated", "raise_errors", "still_there", "untried"]
+
+Groups: TypeAlias = dict[str, list[bytes]]
+"""Packets, by the gateway's address."""
 
 
 class Outcome(Protocol):
@@ -53,15 +56,14 @@ def still_there(outcomes: Iterable[O], addresses: Addresses) -> list[O]:
     return [each for each in outcomes if each.error is None or each.address in addresses.all]
 
 
-def untried(call: Call[Any], addresses: Addresses, outcomes: Iterable[Outcome]) -> Packets:
+def untried(call: Call[Any], addresses: Addresses, tried: Container[str] = ()) -> Groups:
     """The packets for gateways that have been sent nothing."""
-    tried = {each.address for each in outcomes}
-    return [(address, packet) for address, packet in call.packets(addresses) if address not in tried]
+    return grouped([(address, packet) for address, packet in call.packets(addresses) if address not in tried])
 
 
-def grouped(packets: Packets) -> dict[str, list[bytes]]:
+def grouped(packets: Packets) -> Groups:
     """By the gateway's address, in order."""
-    groups: dict[str, list[bytes]] = {}
+    groups: Groups = {}
     for address, packet in packets:
         groups.setdefault(address, []).append(packet)
     return groups

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tidegate.client.arguments import Message, encode_message
@@ -178,16 +178,16 @@ def to_listed(content: Content, frame: JSONFrame, connections: Connections) -> P
     return packets
 
 
-def _shared(content: Content, exts: Sequence[bytes], addresses: Addresses, limit: int) -> Packets:
-    plain = [content.packet(limit, False, ext) for ext in exts]
-    if not content.is_binary:
-        return [(address, packet) for address in addresses.all for packet in plain]
-    marked = [content.packet(limit, True, ext) for ext in exts]
-    return [
-        (address, packet)
-        for address in addresses.all
-        for packet in (marked if address in addresses.tidegate else plain)
-    ]
+def _shared(content: Content, exts: Iterable[bytes], addresses: Addresses, limit: int) -> Packets:
+    packets: Packets = []
+    for ext in exts:
+        # Made once for all gateways; two kinds at most.
+        plain = marked = content.packet(limit, False, ext)
+        if content.is_binary:
+            marked = content.packet(limit, True, ext)
+        for address in addresses.all:
+            packets.append((address, marked if address in addresses.tidegate else plain))
+    return packets
 
 
 def _pair(connection_id: int) -> bytes:

@@ -9,6 +9,7 @@ from typing import cast
 
 from tidegate.client import failures
 from tidegate.client.questions import Questions
+from tidegate.client.sockets import watch
 from tidegate.errors import ClusterError
 
 __all__ = ["Pipeline", "Post"]
@@ -71,6 +72,7 @@ class Pipeline(asyncio.Protocol):
     def __init__(self, address: str, sock: socket.socket, hello: bytes, broken: Callable[[ClusterError], None]) -> None:
         self.address = address
         self._sock = sock
+        self._has_come = watch(sock)
         self._first = hello
         self._broken = broken
         self._transport: asyncio.Transport
@@ -89,6 +91,8 @@ class Pipeline(asyncio.Protocol):
         """Whether the gateway has neither ended it nor sent anything unasked; the loop may not have noticed yet."""
         if self._error is not None or self._transport.is_closing():
             return False
+        if not self._has_come():
+            return True
         try:
             return self._sock.recv(1, socket.MSG_PEEK) != b"" and bool(self._questions.waiting)
         except BlockingIOError:
@@ -96,16 +100,18 @@ class Pipeline(asyncio.Protocol):
         except OSError:
             return False
 
+    def send(self, data: bytes) -> bool:
+        """Send a command for which nobody has to wait; False where it is certain that nothing of it was sent."""
+        unsent = self._transport.get_write_buffer_size()
+        return unsent + len(data) <= DRAIN_LIMIT and self._write(data, unsent)
+
     def write(self, post: Post) -> bool:
         """Send it; False where it is certain that nothing of it was sent, since the connection has broken."""
-        transport = self._transport
-        unsent = transport.get_write_buffer_size()
+        unsent = self._transport.get_write_buffer_size()
         if unsent and unsent + len(post.data) > MAX_UNSENT:
             post.fail(failures.too_much(self.address, unsent))
             return True
-        transport.write(self._first + post.data)
-        self._first = b""
-        if transport.is_closing() and not unsent:
+        if not self._write(post.data, unsent):
             return False
         if post.expected:
             self._questions.waiting.append(post)
@@ -114,6 +120,11 @@ class Pipeline(asyncio.Protocol):
         else:
             post.finish()
         return True
+
+    def _write(self, data: bytes, unsent: int) -> bool:
+        self._transport.write(self._first + data)
+        self._first = b""
+        return unsent > 0 or not self._transport.is_closing()
 
     def time_out(self, post: Post, seconds: float) -> None:
         """It took too long; nothing that comes later could be trusted to be in step."""

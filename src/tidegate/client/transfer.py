@@ -91,6 +91,11 @@ class Transfer:
         return self.connection.address
 
     @property
+    def is_new(self) -> bool:
+        """Whether it was not begun."""
+        return self._stage == QUEUED
+
+    @property
     def is_done(self) -> bool:
         return self._stage == DONE
 

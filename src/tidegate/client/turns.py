@@ -30,6 +30,11 @@ class Turns:
         self._waiting: list[tuple[bool, Callable[[], list[Post]], asyncio.Future[list[Post]]]] = []
         self._lookup: asyncio.Task[None] | None = None
 
+    @property
+    def are_taken(self) -> bool:
+        """Whether anybody waits for Register."""
+        return self._lookup is not None
+
     async def take(self, needs_lookup: bool, send: Callable[[], list[Post]]) -> list[Post]:
         """Send now; or behind those who wait for Register, if any, or after it was asked on this call's behalf.
 

@@ -10,7 +10,7 @@ setting.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 
 try:
@@ -20,7 +20,7 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("tidegate.contrib.django needs Django: pip install django") from error
 
-from tidegate.client.api import AsyncPushAPI, PushAPI
+from tidegate.client.api import CoroutinePushAPI, PushAPI
 from tidegate.client.asynchronous import AsyncGatewayClient
 from tidegate.client.blocking import GatewayClient
 from tidegate.client.call import Call
@@ -91,7 +91,7 @@ class Push(PushAPI):
         return client if client is not None else self._made.setdefault("client", _make(GatewayClient))
 
 
-class AsyncPush(AsyncPushAPI):
+class AsyncPush(CoroutinePushAPI):
     """One `AsyncGatewayClient` an event loop, closed when the loop ends.
 
     An ASGI server has one loop; under WSGI every call of an async view has its own.
@@ -112,16 +112,10 @@ class AsyncPush(AsyncPushAPI):
         """Have the clients closed; the next call in a loop makes another."""
         self._made.clear()
 
-    def _act(self, call: Call[None]) -> Awaitable[None]:
-        return self._carry(call)
-
-    def _ask(self, call: Call[T]) -> Awaitable[T]:
-        return self._inquire(call)
-
-    async def _carry(self, call: Call[None]) -> None:
+    async def _act(self, call: Call[None]) -> None:
         await (await self._client())._act(call)
 
-    async def _inquire(self, call: Call[T]) -> T:
+    async def _ask(self, call: Call[T]) -> T:
         return await (await self._client())._ask(call)
 
     async def _client(self) -> AsyncGatewayClient:
