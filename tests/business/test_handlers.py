@@ -252,3 +252,51 @@ def test_a_query_is_answered_though_too_many_events_are_pending(run: Runner) -> 
             assert await link.texts(30) == ["True"] * 30
 
     run(main())
+
+
+def test_what_came_first_is_begun_first_where_async_handlers_do_not_wait(run: Runner) -> None:
+    seen: list[str] = []
+
+    def create(place: str) -> BusinessWorker:
+        worker = BusinessWorker(cluster=place)
+
+        @worker.on_message
+        async def receive(client: Client, message: str) -> None:
+            seen.append(message)
+
+        return worker
+
+    async def main() -> None:
+        async with serving(create) as (_, _, link):
+            for number in range(9):
+                link.message(number // 3, str(number))
+            assert await link.progress(9, 9) == []
+            assert seen == [str(number) for number in range(9)]
+
+    run(main())
+
+
+def test_an_error_amid_messages_that_came_together_is_of_one_alone(
+    run: Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    def create(place: str) -> BusinessWorker:
+        worker = BusinessWorker(cluster=place)
+
+        @worker.on_message
+        def receive(client: Client, message: str) -> None:
+            client.session[message] = 1
+            if message == "b":
+                raise ValueError(message)
+            client.send(",".join(client.session))
+
+        return worker
+
+    async def main() -> None:
+        async with serving(create) as (_, _, link):
+            for message in "abc":
+                link.message(7, message)
+            assert await link.texts(2) == ["a", "a,c"]
+            assert await link.progress(3, 3) == []
+
+    run(main())
+    assert [record.message.endswith("failed") for record in caplog.records if record.levelno >= logging.ERROR] == [True]

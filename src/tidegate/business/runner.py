@@ -104,7 +104,10 @@ class Runner:
             except StopIteration:
                 self.stepped = None
                 self._burst = 1
+                others = len(ready)
                 returned(call, None)
+                if len(ready) > others > 0:  # the client's next, which came before what is behind
+                    ready.appendleft(ready.pop())
                 continue
             except (Exception, asyncio.CancelledError) as error:
                 self.stepped = None
