@@ -163,12 +163,9 @@ class Connection(Outbox):
 
     def _open(self, handshake: Handshake | None) -> None:
         endpoint = self.endpoint
-        endpoint.opening.pop(self, None)
-        endpoint.connections[self.id] = self
         self._state = OPEN
         self._frames = endpoint.cache(self._codec)
-        if endpoint.audience is not None:
-            endpoint.audience.add(self)
+        endpoint.admit(self)
         if self._codec.output:
             self._flush_codec()
         kept, self._peer = self._peer, self._peername()  # the system is asked once, however often it is looked at here
@@ -376,16 +373,11 @@ class Connection(Outbox):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         endpoint = self.endpoint
-        endpoint.opening.pop(self, None)
-        endpoint.closing.pop(self, None)
-        endpoint.lingering.pop(self, None)
         self._state = CLOSED
         self._drop_queue()
-        if endpoint.connections.pop(self.id, None) is None:
+        if not endpoint.forget(self):
             endpoint.stats.handshake_failures += 1
             return
-        if endpoint.audience is not None:
-            endpoint.audience.discard(self)
         if exc is not None and not isinstance(exc, ConnectionError):
             self._dispatch(endpoint.callbacks.on_error, exc)
         self._dispatch(endpoint.callbacks.on_close)

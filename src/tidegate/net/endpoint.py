@@ -108,6 +108,22 @@ class Endpoint:
         self.reactor.sweepers.remove(self._sweep)
         self.reactor.release()
 
+    def admit(self, connection: Connection) -> None:
+        """Its handshake is done."""
+        self.opening.pop(connection, None)
+        self.connections[connection.id] = connection
+        if self.audience is not None:
+            self.audience.add(connection)
+
+    def forget(self, connection: Connection) -> bool:
+        """It is closed; gives whether it was ever open."""
+        for table in (self.opening, self.closing, self.lingering):
+            table.pop(connection, None)
+        was_open = self.connections.pop(connection.id, None) is not None
+        if self.audience is not None:
+            self.audience.discard(connection)
+        return was_open
+
     def cache(self, codec: Codec) -> FrameCache:
         """The frames of this turn, for connections that are sent the same bytes for the same message."""
         if not codec.shared:
