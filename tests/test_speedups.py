@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from websockets.utils import apply_mask as apply_mask_in_python
 
 from tests.clients import client_frame
 from tidegate.net.batch import send_many, send_many_in_python
@@ -58,6 +59,13 @@ def test_frames_are_scanned_alike(data: bytes, position: int, limit: int) -> Non
     )
     assert found == expected
     assert [type(message) for message in found] == [type(message) for message in expected]
+
+
+@given(st.one_of(st.binary(max_size=40), PAYLOADS), st.binary(min_size=4, max_size=4))
+def test_masks_are_taken_off_alike(data: bytes, mask: bytes) -> None:
+    assert compiled is not None
+    for form in (bytes, bytearray, memoryview):
+        assert compiled.apply_mask(form(data), mask) == apply_mask_in_python(data, mask)
 
 
 FIELDS = [st.integers(0, 2**bits - 1) for bits in (8, 32, 16, 32, 16, 32, 8, 16)]
@@ -151,6 +159,8 @@ def test_bodies_that_are_hardly_text_get_the_same_frames() -> None:
 def test_what_is_no_argument_is_refused() -> None:
     assert compiled is not None
     calls: list[Callable[[], object]] = [
+        lambda: compiled.apply_mask(b""),
+        lambda: compiled.apply_mask("text", b"mask"),
         lambda: compiled.scan_frames(b"", 0, 1, ()),
         lambda: compiled.scan_frames(b""),
         lambda: compiled.scan_packets("text", 1, []),

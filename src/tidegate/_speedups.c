@@ -59,6 +59,29 @@ static PyObject *text_of(const unsigned char *payload, Py_ssize_t size, const un
     return decoded;
 }
 
+PyDoc_STRVAR(apply_mask_doc, "apply_mask(data, mask)\n--\n\nThe data without its mask of 4 bytes, or with it.");
+
+static PyObject *apply_mask(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+    Py_buffer data, mask;
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "apply_mask takes data and a mask");
+        return NULL;
+    }
+    if (PyObject_GetBuffer(args[0], &data, PyBUF_SIMPLE) < 0) return NULL;
+    if (PyObject_GetBuffer(args[1], &mask, PyBUF_SIMPLE) < 0) {
+        PyBuffer_Release(&data);
+        return NULL;
+    }
+    PyObject *result = NULL;
+    if (mask.len != 4)
+        PyErr_SetString(PyExc_ValueError, "a mask has 4 bytes");
+    else if ((result = PyBytes_FromStringAndSize(NULL, data.len)) != NULL && data.len > 0)
+        unmask((unsigned char *)PyBytes_AS_STRING(result), data.buf, data.len, mask.buf);
+    PyBuffer_Release(&mask);
+    PyBuffer_Release(&data);
+    return result;
+}
+
 PyDoc_STRVAR(scan_frames_doc,
              "scan_frames(data, position, limit, messages)\n--\n\n"
              "Take masked frames, each a whole message of up to 64 KiB; gives the position of the first other thing.");
@@ -482,6 +505,7 @@ static PyMethodDef methods[] = {
 #ifndef MS_WINDOWS
     {"send_many", (PyCFunction)(void (*)(void))send_many, METH_FASTCALL, send_many_doc},
 #endif
+    {"apply_mask", (PyCFunction)(void (*)(void))apply_mask, METH_FASTCALL, apply_mask_doc},
     {"scan_frames", (PyCFunction)(void (*)(void))scan_frames, METH_FASTCALL, scan_frames_doc},
     {"scan_packets", (PyCFunction)(void (*)(void))scan_packets, METH_FASTCALL, scan_packets_doc},
     {"scan_runs", (PyCFunction)(void (*)(void))scan_runs, METH_FASTCALL, scan_runs_doc},

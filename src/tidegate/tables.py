@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 __all__ = ["announce", "connections", "status"]
 
 
 def _print(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    # Here, since all that `tidegate` is asked to do would wait for it otherwise, and most of that prints no table.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=Text(title), title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold", justify="right" if column in NUMERIC else "left")

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # no compiled helper for this platform
-    from websockets.utils import apply_mask
+from collections.abc import Callable
+from typing import TypeAlias
+
+from tidegate.speedups import compiled
 
 __all__ = ["apply_mask"]
+
+Data: TypeAlias = bytes | bytearray | memoryview
+
+apply_mask: Callable[[Data, bytes | bytearray], bytes]
+if compiled is not None:
+    apply_mask = compiled.apply_mask
+else:
+    try:
+        from websockets.speedups import apply_mask
+    except ImportError:  # no compiled helper for this platform either
+        from websockets.utils import apply_mask

@@ -112,10 +112,7 @@ def dumps_key(key: object) -> bytes:
     if isinstance(key, int):
         return _integer(int(key))
     if isinstance(key, bytes):
-        if key[:1] > b"9":
-            return dump_bytes(key)
-        text = key.decode("latin-1")
-        return dumps_key(text) if DECIMAL_KEY.fullmatch(text) else dump_bytes(key)
+        return dumps_key(key.decode()) if key[:1] <= b"9" and key.isascii() else dump_bytes(key)
     raise TypeError(f"{key!r} can't be a key of a PHP array: use str or int")
 
 
