@@ -163,7 +163,9 @@ def test_a_session_that_can_not_be_serialized_is_an_error_at_the_caller() -> Non
 
 PATCHES = st.tuples(
     st.integers(0, 1),
-    st.dictionaries(st.sampled_from(["a", "b", "c", 1]), st.integers(-(2**63), 2**63 - 1) | st.just([1.5]), max_size=2).map(php.dumps),
+    st.dictionaries(
+        st.sampled_from(["a", "b", "c", 1]), st.integers(-(2**63), 2**63 - 1) | st.just([1.5]), max_size=2
+    ).map(php.dumps),
     st.sampled_from([b"[]", b'["a", 1]', b"no list", b""]),
 )
 
