@@ -17,7 +17,7 @@ from benchmarks.processes import Helper, load, reference
 
 __all__ = ["LOADS", "RUNS", "run"]
 
-RUNS = 3
+RUNS = 2
 LOADS = ((50, 1), (50, 8), (500, 1), (500, 8))  # clients, and messages in flight for each
 MILLISECONDS = 1000
 HANDLERS = (

@@ -14,7 +14,7 @@ from benchmarks.processes import load, reference
 
 __all__ = ["ORDERS", "RUNS", "run"]
 
-RUNS = 7
+RUNS = 3
 MEMBERS = 5000
 BURST = 40
 ORDERS = (("one message at a time", 40, 1), ("bursts of 40 pushes", 4, BURST))

@@ -17,7 +17,7 @@ from benchmarks.processes import Helper, cpu_of, load
 
 __all__ = ["RUNS", "run"]
 
-RUNS = 5
+RUNS = 2
 SIZES = (100, 1000, 10_000)
 TARGETS, GROUP = 100, 10
 ROUNDS = 80

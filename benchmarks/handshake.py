@@ -20,7 +20,7 @@ from benchmarks.processes import Helper, cpu_of, load, reference
 
 __all__ = ["RUNS", "run"]
 
-RUNS = 5
+RUNS = 3
 CONNECTIONS = 5000
 QUIET_SECONDS = 0.1
 CASES = (

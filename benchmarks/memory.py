@@ -17,7 +17,7 @@ from benchmarks.processes import Server, load, memory_of
 
 __all__ = ["RUNS", "run"]
 
-RUNS = 3
+RUNS = 2
 STEP = 5000
 SETTLE_SECONDS = 1.2
 """More than a beat of what runs once a second."""

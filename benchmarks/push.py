@@ -20,7 +20,7 @@ from benchmarks.processes import Helper, Server, cores, load, reference
 
 __all__ = ["RUNS", "run"]
 
-RUNS = 5
+RUNS = 2
 UIDS = 50
 CALLS = 10_000
 PACED, PAUSE_MICROSECONDS = 200, 2000

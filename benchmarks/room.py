@@ -18,7 +18,7 @@ from benchmarks.processes import BenchmarkError, Helper, load, reference
 
 __all__ = ["RATES", "RUNS", "bare_rate", "climb", "is_kept", "run"]
 
-RUNS = 3
+RUNS = 2
 MEMBERS = 5000
 BYSTANDERS = 10
 MILLISECONDS = 2500

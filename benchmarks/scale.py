@@ -16,7 +16,7 @@ from benchmarks.processes import load
 
 __all__ = ["RUNS", "run"]
 
-RUNS = 5
+RUNS = 3
 GATEWAYS = (1, 2, 4)
 CLIENTS, IN_FLIGHT, MILLISECONDS = 500, 8, 1000
 MEMBERS, TIMES = 2000, 40
