@@ -21,7 +21,8 @@ from tests.ports import free_port
 from tidegate.app import App
 from tidegate.errors import AddressError, ConfigurationError
 from tidegate.gateway import gateway as module
-from tidegate.gateway.gateway import Gateway, bind_inner, resolve_lan_ip
+from tidegate.gateway.gateway import Gateway
+from tidegate.gateway.inner_address import bind_inner, resolve_lan_ip
 from tidegate.process.settings import GatewaySettings
 from tidegate.register.register import Register
 from tidegate.wire import commands

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import ipaddress
 import itertools
-import logging
 import random
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from tidegate.cluster.announcement import Announcement
 from tidegate.cluster.place import parse_cluster
-from tidegate.errors import AddressError, ConfigurationError
+from tidegate.errors import ConfigurationError
 from tidegate.gateway.connection import GatewayConnection
 from tidegate.gateway.event import Place
 from tidegate.gateway.heartbeat import Heartbeat
 from tidegate.gateway.inner import InnerPort
+from tidegate.gateway.inner_address import bind_inner, resolve_lan_ip, warn_if_open
 from tidegate.gateway.request import request_body
 from tidegate.gateway.router import Choice, Router
 from tidegate.gateway.tables import Tables
-from tidegate.net.address import Address, parse_address
-from tidegate.net.sockets import bind
+from tidegate.net.address import parse_address
 from tidegate.net.tls import TLS
 from tidegate.process.member import Member, Stop, with_own_registers
 from tidegate.process.server import Plan, Server, default_name
@@ -34,8 +31,6 @@ from tidegate.wire.client_id import pack_ip
 from tidegate.wire.commands import ON_CLOSE, ON_CONNECT, ON_WEBSOCKET_CONNECT
 
 __all__ = ["Gateway"]
-
-logger = logging.getLogger("tidegate")
 
 LISTED_SECONDS = 2.0
 """That the inner port stays open after Register was left: push clients keep their list of gateways for a second."""
@@ -217,7 +212,7 @@ class Gateway(Server[GatewaySettings]):
         )
         sockets = bind_inner(self.name, settings.inner_listen, lan_ip, port)
         self._inner.open(sockets)
-        self._warn_if_open(settings, sockets)
+        warn_if_open(self.name, sockets, bool(settings.secret_key))
         interval = self._ping_interval(settings)
         if interval:
             limit = settings.ping_not_response_limit
@@ -243,20 +238,6 @@ class Gateway(Server[GatewaySettings]):
         if protocol is not None:
             return isinstance(protocol, type) and issubclass(protocol, WebSocket)
         return self.address is not None and self.address.scheme == "websocket"
-
-    def _warn_if_open(self, settings: GatewaySettings, sockets: Sequence[socket.socket]) -> None:
-        if settings.secret_key:
-            return
-        for sock in sockets:
-            host, port = sock.getsockname()[:2]
-            if not ipaddress.ip_address(host).is_loopback:
-                logger.warning(
-                    "%s: NO SECRET: whoever reaches the inner port %s:%d can push to everybody and read every session. "
-                    "Set secret_key=, or TIDEGATE_SECRET_KEY, to the same text in the whole cluster",
-                    self.name,
-                    host,
-                    port,
-                )
 
     # Clients
 
@@ -333,43 +314,3 @@ def _is_plain(settings: Mapping[str, Any]) -> bool:
         and not isinstance(settings["ping_data"], bytes)
         and (tls is None or isinstance(tls, tuple | list))
     )
-
-
-def resolve_lan_ip(name: str, lan_ip: str) -> str:
-    """The dotted quad of a gateway's `lan_ip`.
-
-    Raises:
-        ConfigurationError: it is none that others could find this machine by.
-    """
-    try:
-        found = socket.getaddrinfo(lan_ip, None, socket.AF_INET, socket.SOCK_STREAM)
-        ip = str(found[0][4][0])
-    except (OSError, UnicodeError):
-        raise ConfigurationError(
-            f"gateway {name!r}: lan_ip={lan_ip!r} is neither an IPv4 address nor a name that has one. "
-            "It is part of every client id, where there is room for IPv4 only"
-        ) from None
-    address = ipaddress.ip_address(ip)
-    if address.is_unspecified or address.is_multicast or ip == "255.255.255.255":
-        raise ConfigurationError(
-            f"gateway {name!r}: lan_ip={lan_ip!r} is no address that workers can connect to: give this machine's own, "
-            "such as 10.0.0.5. To listen everywhere there is inner_listen='0.0.0.0'"
-        )
-    return ip
-
-
-def bind_inner(name: str, inner_listen: str | None, lan_ip: str, port: int) -> list[socket.socket]:
-    """Listen on the inner port.
-
-    Raises:
-        AddressError: it can't be had.
-    """
-    host = inner_listen
-    if host is None:
-        # A public address is often one that the machine itself does not have, behind a router.
-        host = "0.0.0.0" if ipaddress.ip_address(lan_ip).is_global else lan_ip  # noqa: S104 - as documented
-    try:
-        return bind(Address("tcp", host, port))
-    except AddressError as error:
-        where = "lan_ip" if inner_listen is None else "inner_listen"
-        raise AddressError(f"gateway {name!r}, inner port, of {where}= and start_port=: {error}") from error

@@ -20,6 +20,7 @@ from tidegate.protocols import Codec
 if TYPE_CHECKING:
     from tidegate.net.audience import Audience
     from tidegate.net.datagrams import Peer
+    from tidegate.net.inbox import Inbox
 
 __all__ = ["Callbacks", "Endpoint", "Limits"]
 
@@ -133,7 +134,7 @@ class Endpoint:
             cache = self._caches[codec.variant] = FrameCache()
         return cache
 
-    def fire(self, callback: Callable[..., Any] | None, connection: Connection | Peer, *args: Any) -> Any:
+    def fire(self, callback: Callable[..., Any] | None, connection: Inbox | Peer, *args: Any) -> Any:
         """Call back; gives an awaitable where there is something to wait for."""
         if callback is None:
             return None
@@ -147,7 +148,7 @@ class Endpoint:
         return None
 
     def follow(
-        self, connection: Connection | Peer, callback: Callable[..., Any], awaitable: Awaitable[Any]
+        self, connection: Inbox | Peer, callback: Callable[..., Any], awaitable: Awaitable[Any]
     ) -> asyncio.Future[Any]:
         """Run what a callback returned to its end."""
 
@@ -161,7 +162,7 @@ class Endpoint:
         task.add_done_callback(done)
         return task
 
-    def report(self, connection: Connection | Peer, callback: Callable[..., Any], error: BaseException) -> None:
+    def report(self, connection: Inbox | Peer, callback: Callable[..., Any], error: BaseException) -> None:
         """Log what a callback raised; the connection lives on."""
         self.stats.handler_errors += 1
         name = getattr(callback, "__qualname__", repr(callback))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidegate.net.connection import Connection
+    from tidegate.net.inbox import Inbox
 
 __all__ = ["Mailbox"]
 
@@ -19,7 +19,7 @@ class Mailbox:
 
     __slots__ = ("_connection", "_events", "busy")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Inbox) -> None:
         self._connection = connection
         self._events: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self.busy = False  # a callback is under way
