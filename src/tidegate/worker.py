@@ -15,7 +15,7 @@ from tidegate.net.audience import publish
 from tidegate.net.datagrams import Datagrams
 from tidegate.net.endpoint import Endpoint
 from tidegate.net.outbox import Sendable
-from tidegate.net.tls import TLS, make_context
+from tidegate.net.tls import TLS, follow, make_context
 from tidegate.process.callback import Callback
 from tidegate.process.member import Stop
 from tidegate.process.server import Plan, Server, default_name
@@ -37,7 +37,7 @@ class Worker(Server[WorkerSettings]):
             and ``unix://`` addresses.
         app: an ASGI app, for ``http://`` addresses.
         reuse_port: let other programs, and other processes of this app, listen on the same port.
-        ssl: an SSLContext, or a pair of file paths: certificate and key.
+        ssl: an SSLContext, or a pair of file paths: certificate and key, which are read again when they change.
         encoding: of messages that are text; without one, ``tcp://``, ``frame://`` and ``udp://`` give `bytes`.
         compression: negotiate permessage-deflate with WebSocket clients.
         subprotocols: WebSocket subprotocols that are spoken here.
@@ -156,7 +156,7 @@ class Worker(Server[WorkerSettings]):
         self, endpoint: Endpoint, sockets: Sequence[socket.socket], settings: WorkerSettings, plan: Plan
     ) -> None:
         if self._app is not None:
-            self._asgi = ASGIServer(self._app, plan.tls)
+            self._asgi = ASGIServer(self._app, follow(plan.tls) if plan.tls is not None else None)
             await self._asgi.start(sockets)
         elif self.address is not None and self.address.scheme == "udp":
             for sock in sockets:
@@ -177,6 +177,7 @@ class Worker(Server[WorkerSettings]):
 
     async def reloading(self) -> None:
         """Call `on_worker_reload`."""
+        await super().reloading()
         await self._call("on_worker_reload")
 
     async def _call(self, name: str) -> None:

@@ -208,9 +208,9 @@ def close_frame(code: int = 1000, reason: str = "") -> bytes:
     return client_frame(0x88, code.to_bytes(2) + reason.encode())
 
 
-def trusting() -> ssl.SSLContext:
-    """A client's context that trusts the certificate of the tests."""
-    return ssl.create_default_context(cafile=CERTIFICATE)
+def trusting(certificate: str = CERTIFICATE) -> ssl.SSLContext:
+    """A client's context that trusts a certificate, that of the tests unless given."""
+    return ssl.create_default_context(cafile=certificate)
 
 
 class SecureClient:
@@ -221,8 +221,9 @@ class SecureClient:
         self.writer = writer
 
     @classmethod
-    async def connect(cls, port: int) -> SecureClient:
-        return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=trusting(), server_hostname="localhost"))
+    async def connect(cls, port: int, certificate: str = CERTIFICATE) -> SecureClient:
+        context = trusting(certificate)
+        return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost"))
 
     async def read_line(self) -> str:
         return (await self.reader.readline()).decode().removesuffix("\n")

@@ -68,9 +68,9 @@ class HTTPDoor(Server[DoorSettings]):
         endpoint: Endpoint,  # noqa: ARG002
         sockets: Sequence[socket.socket],
         settings: DoorSettings,  # noqa: ARG002
-        plan: Plan,
+        plan: Plan,  # noqa: ARG002
     ) -> None:
-        self._asgi = ASGIServer(self._app, plan.tls)
+        self._asgi = ASGIServer(self._app)
         await self._asgi.start(sockets)
 
     async def _leaving(self, stop: Stop) -> None:

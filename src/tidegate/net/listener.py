@@ -7,7 +7,7 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
@@ -44,9 +44,14 @@ class Listener:
 
     It accepts by itself, since asyncio's and uvloop's own servers throw connections away where there are no file
     descriptors left; here they wait in the kernel's queue, and another process on the same socket may take them.
+
+    Args:
+        context: gives the one with which the next connections are secure; None where they are not.
     """
 
-    def __init__(self, endpoint: Door, sockets: Sequence[socket.socket], context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, endpoint: Door, sockets: Sequence[socket.socket], context: Callable[[], ssl.SSLContext] | None
+    ) -> None:
         self._endpoint = endpoint
         self._sockets = list(sockets)
         self._context = context
@@ -76,6 +81,7 @@ class Listener:
             task.cancel()
 
     def _accept(self, listening: socket.socket) -> None:
+        context = self._context() if self._context is not None else None
         for _ in range(ACCEPTS_A_TURN):
             try:
                 sock, _ = listening.accept()
@@ -87,7 +93,6 @@ class Listener:
                     return
                 continue  # that connection was gone before it was taken
             sock.setblocking(False)
-            context = self._context
             start = self._loop.connect_accepted_socket(
                 partial(self._endpoint.make_connection, sock if context is None else None),
                 sock,

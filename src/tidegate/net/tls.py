@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Sequence
+from typing import Any
 
 from tidegate.errors import ConfigurationError
+from tidegate.net.certificates import Certificates
 
-__all__ = ["TLS", "make_context"]
+__all__ = ["TLS", "check_files", "follow", "load_pair", "make_certificates", "make_context"]
 
 TLS = ssl.SSLContext | Sequence[str | os.PathLike[str]]
+
+
+def make_certificates(setting: TLS) -> Certificates:
+    """Give what a listener takes its contexts from; files are read again when they change.
+
+    Raises:
+        ConfigurationError: which names the file that is missing or wrong.
+    """
+    if isinstance(setting, ssl.SSLContext):
+        return Certificates(lambda: setting)
+    pair = _read_pair(setting)
+    return Certificates(lambda: make_context(pair), pair)
 
 
 def make_context(setting: TLS) -> ssl.SSLContext:
@@ -21,24 +35,68 @@ def make_context(setting: TLS) -> ssl.SSLContext:
     """
     if isinstance(setting, ssl.SSLContext):
         return setting
+    pair = _read_pair(setting)
+    check_files("ssl", pair)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    load_pair("ssl", context, *pair)
+    return context
+
+
+def _read_pair(setting: Any) -> tuple[str, str]:
     if (
         not isinstance(setting, list | tuple)
         or len(setting) != 2
         or not all(isinstance(path, str | os.PathLike) for path in setting)
     ):
         raise ConfigurationError("ssl is an SSLContext or a pair: (certificate file, key file)")
-    certificate, key = setting
-    for path in (certificate, key):
-        if not os.path.isfile(path):
-            raise ConfigurationError(f"ssl: there is no file {path}")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        # Without a function here OpenSSL would ask for a passphrase at the terminal, and wait.
-        context.load_cert_chain(certificate, key, password=lambda: _refuse(key))
-    except (ssl.SSLError, OSError) as error:
-        raise ConfigurationError(f"ssl: {certificate} and {key} are no certificate and its key ({error})") from error
+    certificate, key = map(os.fspath, setting)
+    return certificate, key
+
+
+def follow(certificates: Certificates) -> ssl.SSLContext:
+    """Give a context for a server that keeps the one it is given: each handshake goes on with the newest."""
+    context = certificates.context()
+    if not certificates.may_change:
+        return context
+
+    def change(connection: Any, name: str | None, first: ssl.SSLContext) -> None:  # noqa: ARG001
+        connection.context = certificates.context()
+
+    context.sni_callback = change  # which OpenSSL calls also for clients that name nobody
     return context
 
 
-def _refuse(key: str | os.PathLike[str]) -> str:
-    raise ConfigurationError(f"ssl: {key} has a passphrase: store it without, or pass an SSLContext that has loaded it")
+def check_files(setting: str, paths: Sequence[str | os.PathLike[str]]) -> None:
+    """See that the files of a setting are there.
+
+    Raises:
+        ConfigurationError: which names the one that is not.
+    """
+    for path in paths:
+        if not os.path.isfile(path):
+            raise ConfigurationError(f"{setting}: there is no file {path}")
+
+
+def load_pair(
+    setting: str, context: ssl.SSLContext, certificate: str | os.PathLike[str], key: str | os.PathLike[str]
+) -> None:
+    """Have a context show this certificate.
+
+    Raises:
+        ConfigurationError: the files are no certificate and its key, or the key has a passphrase.
+    """
+
+    def refuse() -> str:
+        raise ConfigurationError(
+            f"{setting}: {key} has a passphrase: store it without, or pass an SSLContext that has loaded it"
+            if setting == "ssl"
+            else f"{setting}: {key} has a passphrase: store it without"
+        )
+
+    try:
+        # Without a function here OpenSSL would ask for a passphrase at the terminal, and wait.
+        context.load_cert_chain(certificate, key, password=refuse)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigurationError(
+            f"{setting}: {certificate} and {key} are no certificate and its key ({error})"
+        ) from error

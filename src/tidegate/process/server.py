@@ -9,7 +9,6 @@ import asyncio
 import itertools
 import logging
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from types import MappingProxyType
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from tidegate.net.address import Address
+from tidegate.net.certificates import Certificates
 from tidegate.net.codecs import codec_maker
 from tidegate.net.connection import Connection
 from tidegate.net.datagrams import Datagrams
 from tidegate.net.endpoint import Callbacks, Endpoint, Limits
 from tidegate.net.listener import Listener
 from tidegate.net.sockets import local_address
-from tidegate.net.tls import make_context
+from tidegate.net.tls import make_certificates
 from tidegate.process import context
 from tidegate.process.member import Stop
 from tidegate.process.settings import ListenSettings
@@ -65,7 +65,7 @@ class Plan:
 
     make_codec: Callable[[], Any]
     limits: Limits
-    tls: ssl.SSLContext | None = None
+    tls: Certificates | None = None
     connection_class: type[Connection] = Connection
     ids: Iterator[int] | None = None
 
@@ -92,7 +92,7 @@ class Plan:
             handshake_seconds=settings.handshake_timeout,
             close_seconds=settings.close_timeout,
         )
-        return cls(make_codec, limits, make_context(settings.ssl) if settings.ssl is not None else None, **more)
+        return cls(make_codec, limits, make_certificates(settings.ssl) if settings.ssl is not None else None, **more)
 
 
 class Server(Generic[S]):
@@ -111,6 +111,7 @@ class Server(Generic[S]):
         self._callbacks = Callbacks()
         self._endpoint: Endpoint | None = None
         self._listeners: list[Listener | Datagrams] = []
+        self._tls: Certificates | None = None
         self._is_stopping = False
 
     @property
@@ -137,7 +138,7 @@ class Server(Generic[S]):
 
     async def _serve(self, endpoint: Endpoint, sockets: Sequence[socket.socket], settings: S, plan: Plan) -> None:  # noqa: ARG002
         """Take connections from now on."""
-        self._listeners.append(Listener(endpoint, sockets, plan.tls))
+        self._listeners.append(Listener(endpoint, sockets, plan.tls.context if plan.tls is not None else None))
 
     async def _stopping(self, stop: Stop) -> None:
         """Nobody new is taken from now on; what is under way goes on, and is waited for after this."""
@@ -173,6 +174,9 @@ class Server(Generic[S]):
             connection_class=plan.connection_class,
             ids=plan.ids,
         )
+        if plan.tls is not None:
+            self._tls = plan.tls
+            endpoint.reactor.sweepers.append(plan.tls.look)
         asked = self.address
         sockets: list[socket.socket] = []
         try:
@@ -273,11 +277,15 @@ class Server(Generic[S]):
 
     def _end(self) -> None:
         if self._endpoint is not None:
+            if self._tls is not None:
+                self._endpoint.reactor.sweepers.remove(self._tls.look)
             self._endpoint.release()
-        self._endpoint, self._listeners, self._is_stopping = None, [], False
+        self._endpoint, self._listeners, self._tls, self._is_stopping = None, [], None, False
 
     async def reloading(self) -> None:
         """The app is being reloaded."""
+        if self._tls is not None:
+            self._tls.renew()
 
     # What the supervisor asks
 
