@@ -16,6 +16,7 @@ from tests.net.support import Runner, SecureClient, serving, until
 from tidegate import Worker
 from tidegate.errors import ConfigurationError
 from tidegate.net import certificates as module
+from tidegate.net import reactor
 from tidegate.net.certificates import Certificates
 from tidegate.net.tls import make_certificates, make_context
 
@@ -79,6 +80,7 @@ def test_a_listener_looks_at_its_files_by_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(reactor, "TICK_SECONDS", 0.01)
     caplog.set_level(logging.INFO, "tidegate")
 
     async def main() -> None:
