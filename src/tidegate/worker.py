@@ -18,7 +18,7 @@ from tidegate.net.outbox import Sendable
 from tidegate.net.tls import TLS, follow, make_context
 from tidegate.process.callback import Callback
 from tidegate.process.member import Stop
-from tidegate.process.server import Plan, Server, default_name
+from tidegate.process.server import Plan, Server, check_handshake, default_name
 from tidegate.process.settings import WorkerSettings, resolve
 
 __all__ = ["Worker"]
@@ -41,6 +41,8 @@ class Worker(Server[WorkerSettings]):
         encoding: of messages that are text; without one, ``tcp://``, ``frame://`` and ``udp://`` give `bytes`.
         compression: negotiate permessage-deflate with WebSocket clients.
         subprotocols: WebSocket subprotocols that are spoken here.
+        origins: of the web pages that may connect, as ``https://example.com`` or ``https://*.example.com``, for
+            ``websocket://`` addresses; others get 403. Who is no browser sends none, and is let in.
         max_message_size: bytes; 1 MiB for WebSocket and 10 MiB for other protocols unless given.
         send_buffer_limit: bytes that may wait for a client.
         slow_consumer: over that the client is closed, or with "drop" its new messages are dropped.
@@ -83,6 +85,7 @@ class Worker(Server[WorkerSettings]):
         encoding: str | None = None,
         compression: bool | None = None,
         subprotocols: Sequence[str] | None = None,
+        origins: Sequence[str] | None = None,
         max_message_size: int | None = None,
         send_buffer_limit: int | None = None,
         slow_consumer: Literal["close", "drop"] | None = None,
@@ -101,6 +104,7 @@ class Worker(Server[WorkerSettings]):
             "encoding": encoding,
             "compression": compression,
             "subprotocols": subprotocols,
+            "origins": origins,
             "max_message_size": max_message_size,
             "send_buffer_limit": send_buffer_limit,
             "slow_consumer": slow_consumer,
@@ -120,6 +124,8 @@ class Worker(Server[WorkerSettings]):
             raise ConfigurationError(f"worker {self.name!r}: an http:// address needs an ASGI app: app=…")
         if self._protocol is not None and scheme not in ("tcp", "unix"):
             raise ConfigurationError(f"worker {self.name!r}: protocol= needs a tcp:// or unix:// address")
+        if self._given["origins"] is not None:
+            check_handshake(f"worker {self.name!r}: origins=", self.address, self._protocol)
 
     def broadcast(self, data: Sendable, exclude: Collection[int] = ()) -> int:
         """Send to all open connections of this process but those with the ids to exclude; gives how many took it."""

@@ -24,7 +24,7 @@ from tidegate.gateway.tables import Tables
 from tidegate.net.address import parse_address
 from tidegate.net.tls import TLS
 from tidegate.process.member import Member, Stop, with_own_registers
-from tidegate.process.server import Plan, Server, default_name
+from tidegate.process.server import Plan, Server, check_handshake, default_name
 from tidegate.process.settings import GatewaySettings, resolve
 from tidegate.protocols import WebSocket
 from tidegate.wire.client_id import pack_ip
@@ -50,7 +50,7 @@ class Gateway(Server[GatewaySettings]):
         count: processes.
         protocol: a codec class with ``feed(data) -> list[message]`` and ``encode(message) -> bytes``, for ``tcp://``
             and ``unix://`` addresses.
-        ssl, encoding, compression, subprotocols, max_message_size, send_buffer_limit, slow_consumer,
+        ssl, encoding, compression, subprotocols, origins, max_message_size, send_buffer_limit, slow_consumer,
             handshake_timeout, close_timeout: as with `Worker`.
         lan_ip: this machine's IPv4 address in the cluster, or a name of it; part of every client id.
         inner_listen: the address to listen on for workers and push clients; `lan_ip` where that is private, else all.
@@ -81,6 +81,7 @@ class Gateway(Server[GatewaySettings]):
         encoding: str | None = None,
         compression: bool | None = None,
         subprotocols: Sequence[str] | None = None,
+        origins: Sequence[str] | None = None,
         max_message_size: int | None = None,
         send_buffer_limit: int | None = None,
         slow_consumer: Literal["close", "drop"] | None = None,
@@ -110,6 +111,8 @@ class Gateway(Server[GatewaySettings]):
             )
         if protocol is not None and where.scheme not in ("tcp", "unix"):
             raise ConfigurationError(f"gateway {self.name!r}: protocol= needs a tcp:// or unix:// address")
+        if origins is not None:
+            check_handshake(f"gateway {self.name!r}: origins=", where, protocol)
         self._protocol = protocol
         self._given = given
         self._resolved: GatewaySettings | None = None  # as a supervisor has sent them
@@ -162,7 +165,7 @@ class Gateway(Server[GatewaySettings]):
         gateway = cls(row["listen"], name=row["name"])
         plain = dict(row["settings"])
         gateway._has_register = plain.pop("has_register")
-        for name in ("cluster", "subprotocols"):
+        for name in ("cluster", "subprotocols", "origins"):
             plain[name] = tuple(plain[name])
         if plain["ssl"] is not None:
             plain["ssl"] = tuple(plain["ssl"])

@@ -7,7 +7,14 @@ from typing import Any
 
 from tidegate.protocols import Codec, CustomCodec, Frame, Raw, Text, WebSocket
 
-__all__ = ["codec_maker"]
+__all__ = ["codec_maker", "has_handshake"]
+
+
+def has_handshake(scheme: str, protocol: Callable[[], Any] | None = None) -> bool:
+    """Whether clients begin with a request that can be judged: those of WebSocket."""
+    if protocol is not None:
+        return isinstance(protocol, type) and issubclass(protocol, WebSocket)
+    return scheme == "websocket"
 
 
 def codec_maker(

@@ -177,6 +177,9 @@ class Connection(Inbox):
             return  # only the end of the stream is still awaited
         messages = codec.feed(reactor.buffer[:nbytes])
         if self._state == OPENING and codec.handshake is not None:
+            if self.endpoint.admission is not None:
+                self.endpoint.admission.consider(self)
+                return
             handshake = codec.handshake
             messages = codec.accept()
             self._open(handshake)
@@ -281,4 +284,6 @@ class Connection(Inbox):
 
     def expire(self) -> None:
         """The time for a handshake or for closing is over."""
-        self.destroy()
+        admission = self.endpoint.admission
+        if admission is None or not admission.expire(self):
+            self.destroy()

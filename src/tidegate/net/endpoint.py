@@ -18,6 +18,7 @@ from tidegate.net.throttle import Throttle
 from tidegate.protocols import Codec
 
 if TYPE_CHECKING:
+    from tidegate.net.admission import Admission
     from tidegate.net.audience import Audience
     from tidegate.net.datagrams import Peer
     from tidegate.net.inbox import Inbox
@@ -96,6 +97,7 @@ class Endpoint:
         self.lingering: dict[Connection, int] = {}  # the same for those that were sent all there is
         self.tasks: set[asyncio.Future[Any]] = set()  # async callbacks under way
         self.audience: Audience | None = None  # while a message to all of them is on its way
+        self.admission: Admission | None = None  # who judges handshakes; without one everybody is let in
         self.no_frames = FrameCache()  # stays empty
         self._caches: dict[int, FrameCache] = {}
         self.reactor.sweepers.append(self._sweep)
@@ -123,6 +125,8 @@ class Endpoint:
         was_open = self.connections.pop(connection.id, None) is not None
         if self.audience is not None:
             self.audience.discard(connection)
+        if self.admission is not None and not was_open:
+            self.admission.forget(connection)
         return was_open
 
     def cache(self, codec: Codec) -> FrameCache:

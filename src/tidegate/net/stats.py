@@ -24,6 +24,9 @@ class Stats:
         dropped_messages: messages received and not handled, since the connection was closed here meanwhile.
         handler_errors: exceptions raised by callbacks.
         accept_pauses: times that accepting paused for want of file descriptors.
+        refused_origins: handshakes of web pages whose origin may not connect.
+        refused_auth: handshakes of clients that `auth` did not know.
+        failed_auth: handshakes about which `auth` raised an error, or took too long.
     """
 
     accepted: int = 0
@@ -37,6 +40,9 @@ class Stats:
     dropped_messages: int = 0
     handler_errors: int = 0
     accept_pauses: int = 0
+    refused_origins: int = 0
+    refused_auth: int = 0
+    failed_auth: int = 0
 
     @property
     def messages_out(self) -> int:

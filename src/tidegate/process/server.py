@@ -15,20 +15,23 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast
 
+from tidegate.errors import ConfigurationError
 from tidegate.net.address import Address
+from tidegate.net.admission import Admission, Judge
 from tidegate.net.certificates import Certificates
-from tidegate.net.codecs import codec_maker
+from tidegate.net.codecs import codec_maker, has_handshake
 from tidegate.net.connection import Connection
 from tidegate.net.datagrams import Datagrams
 from tidegate.net.endpoint import Callbacks, Endpoint, Limits
 from tidegate.net.listener import Listener
+from tidegate.net.origins import Origins
 from tidegate.net.sockets import local_address
 from tidegate.net.tls import make_certificates
 from tidegate.process import context
 from tidegate.process.member import Stop
 from tidegate.process.settings import ListenSettings
 
-__all__ = ["Plan", "Server", "default_name"]
+__all__ = ["Plan", "Server", "check_handshake", "default_name"]
 
 logger = logging.getLogger("tidegate")
 
@@ -61,6 +64,9 @@ class Plan:
         tls: with which each is secure.
         connection_class: what each is.
         ids: their numbers; those of all the process's connections unless given.
+        origins: of web pages that may connect; None for all.
+        judge: who else decides whether a handshake is accepted.
+        judged_at_once: how many that may be about at a time.
     """
 
     make_codec: Callable[[], Any]
@@ -68,6 +74,9 @@ class Plan:
     tls: Certificates | None = None
     connection_class: type[Connection] = Connection
     ids: Iterator[int] | None = None
+    origins: Origins | None = None
+    judge: Judge | None = None
+    judged_at_once: int = 1
 
     @classmethod
     def of(
@@ -92,7 +101,10 @@ class Plan:
             handshake_seconds=settings.handshake_timeout,
             close_seconds=settings.close_timeout,
         )
-        return cls(make_codec, limits, make_certificates(settings.ssl) if settings.ssl is not None else None, **more)
+        judges = settings.origins and address is not None and has_handshake(address.scheme, protocol)
+        origins = Origins(settings.origins) if judges else None
+        tls = make_certificates(settings.ssl) if settings.ssl is not None else None
+        return cls(make_codec, limits, tls, origins=origins, **more)
 
 
 class Server(Generic[S]):
@@ -177,6 +189,8 @@ class Server(Generic[S]):
         if plan.tls is not None:
             self._tls = plan.tls
             endpoint.reactor.sweepers.append(plan.tls.look)
+        if plan.origins is not None or plan.judge is not None:
+            endpoint.admission = Admission(endpoint, plan.origins, plan.judge, plan.judged_at_once)
         asked = self.address
         sockets: list[socket.socket] = []
         try:
@@ -330,6 +344,23 @@ class Server(Generic[S]):
 def default_name(address: Address) -> str:
     """What a server is called that was given no name."""
     return f"{address.scheme}-{address.port or address.path.strip('/').replace('/', '-') or 0}"
+
+
+def check_handshake(what: str, address: Address | None, protocol: Callable[[], Any] | None) -> None:
+    """See that clients of an address begin with a request that can be looked at.
+
+    Args:
+        what: needs that, for the error.
+
+    Raises:
+        ConfigurationError: they don't.
+    """
+    if address is None or not has_handshake(address.scheme, protocol):
+        where = f"{address.scheme}://" if address is not None else "a worker without an address"
+        raise ConfigurationError(
+            f"{what} needs a websocket:// address: {where} has no handshake that could be looked at. "
+            "Have its clients log in by a message"
+        )
 
 
 async def _until(done: Callable[[], bool], deadline: float) -> None:

@@ -71,6 +71,7 @@ class ListenSettings:
     max_message_size: Annotated[int | None, whole(1)] = None
     send_buffer_limit: Positive = MIB
     slow_consumer: Annotated[str, one_of("close", "drop")] = "close"
+    origins: Annotated[tuple[str, ...], values.ORIGINS] = ()
     handshake_timeout: Positive = 10
     close_timeout: Positive = 5
 

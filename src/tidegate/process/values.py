@@ -12,12 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.net.origins import is_origin
+
 __all__ = [
     "ADDRESSES",
+    "AUTH",
     "ENCODING",
     "FILES",
     "MESSAGE",
     "NAMES",
+    "ORIGINS",
     "SECRET",
     "SWITCH",
     "TEXT",
@@ -123,6 +127,14 @@ TEXT = Kind("it takes a text", lambda value: isinstance(value, str) and bool(val
 MESSAGE = Kind("it takes a text or bytes", lambda value: isinstance(value, str | bytes))
 ENCODING = Kind("Python has no such encoding", _is_encoding)
 NAMES = Kind("it takes a list of names", _are_names, _read_list, tuple)
+ORIGINS = Kind(
+    "it takes a list of origins as browsers write them, such as 'https://example.com', 'https://example.com:8443' or "
+    "'https://*.example.com'",
+    lambda value: _are_names(value) and bool(value) and all(map(is_origin, value)),
+    _read_list,
+    tuple,
+)
+AUTH = Kind("it takes a function (handshake) -> Identity | None, or a JWTAuth", callable, is_secret=True)
 FILES = Kind("it takes a certificate and its key", lambda _: True, _read_list)  # checked where they are opened
 ADDRESSES = Kind(
     "it takes an address, host:port, or a list of them",

@@ -6,6 +6,7 @@ after each `feed`:
 
     output      bytes to send ahead of anything else (pongs); `take_output` gives it
     handshake   a request that waits for `accept` or `reject`, where the protocol opens with one
+    early       bytes that came behind it
     ending      why nothing more will be fed, and the last bytes to send
 """
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tidegate.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from tidegate.protocols.handshake import Handshake
+    from tidegate.protocols.handshake import Handshake, HandshakeError
 
 __all__ = ["Codec", "CustomCodec", "Ending", "Message", "UserCodec", "ended_by", "make_text", "too_big"]
 
@@ -59,6 +60,7 @@ class Codec:
     output: bytes | bytearray = b""
     ending: Ending | None = None
     handshake: Handshake | None = None
+    early: int = 0
     variant: int = 0
 
     def feed(self, data: memoryview) -> list[Message]:
@@ -86,6 +88,10 @@ class Codec:
 
     def accept(self) -> list[Message]:
         """Answer `handshake` with yes; gives the messages that came behind it."""
+        raise NotImplementedError
+
+    def reject(self, error: HandshakeError) -> None:
+        """Answer it with no; the answer is the `ending`'s."""
         raise NotImplementedError
 
     def close_frame(self, code: int, reason: str) -> bytes:  # noqa: ARG002

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import httptools
@@ -51,6 +52,7 @@ class Handshake:
         headers: by name in lower case; repeated ones joined by a comma.
         cookies: as they came, not decoded.
         remote_ip: the address that the connection comes from.
+        identity: who it is, where something has found that out.
         target: path and query as they came.
     """
 
@@ -61,6 +63,7 @@ class Handshake:
     remote_ip: str = ""
     key: str = field(default="", repr=False)
     target: str = field(default="", repr=False)
+    identity: Any = field(default=None, repr=False)
 
     def tokens(self, header: str) -> list[str]:
         """The elements of a comma-separated header."""

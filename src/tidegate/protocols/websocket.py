@@ -131,6 +131,11 @@ class WebSocket(Codec):
         self.handshake = None
         self.ending = ended_by(error, reject_response(error))
 
+    @property
+    def early(self) -> int:  # type: ignore[override] # which nobody sets
+        """Bytes that came behind a request that is not answered yet."""
+        return len(self._held) if self.handshake is not None else 0
+
     def accept(self) -> list[Message]:
         """Answer the handshake with 101; gives the messages that the client had sent behind it."""
         handshake = self.handshake
