@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.gateway.scripted import LIMIT, Client, Worker, World
+from tidegate.gateway.peer import EVENT_SIZE
 
 
 class Cluster(RuleBasedStateMachine):
@@ -39,7 +40,7 @@ class Cluster(RuleBasedStateMachine):
         assert last.peer.clients == 0
         assert last.peer.held_up == set()
         assert last.peer.window.rest() == []
-        assert last.peer.window.size == 0
+        assert last.peer.window.weight == 0
         assert world.router._peers == {"last": last.peer}
         assert world.router._held.size == 0
         world.end()
@@ -140,7 +141,8 @@ class Cluster(RuleBasedStateMachine):
         router = self.world.router
         for peer in router._peers.values():
             assert peer.clients == sum(client.peer is peer for client in self.world.clients.values())
-            assert peer.window.size == sum(len(event[2]) for event in peer.window.rest())
+            rest = peer.window.rest()
+            assert peer.window.weight == sum(len(event[2]) + EVENT_SIZE for event in rest)
         for client in router._held.clients():
             assert client.peer is None or client.peer.is_draining
         ready = [worker for worker in self.workers if not worker.is_draining]

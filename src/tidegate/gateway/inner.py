@@ -165,7 +165,6 @@ class InnerPort:
                 command == commands.SEND_TO_ONE
                 and flags == commands.SCALAR
                 and link.is_known
-                and len(bodies) > 1
                 and send_all(number, bodies)
             ):
                 continue

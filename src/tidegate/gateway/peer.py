@@ -31,14 +31,14 @@ class Window:
 
     Attributes:
         sent: how many were sent on the link.
-        size: what those that wait carry, in characters and bytes.
+        weight: about how many bytes those that wait take.
     """
 
-    __slots__ = ("_finished", "_first", "_loose", "_runs", "_started", "_taken", "sent", "size")
+    __slots__ = ("_finished", "_first", "_loose", "_runs", "_started", "_taken", "sent", "weight")
 
     def __init__(self) -> None:
         self.sent = 0
-        self.size = 0
+        self.weight = 0
         self._runs: deque[tuple[GatewayConnection, int, Sequence[str | bytes]]] = deque()
         self._taken = 0  # events of the first run that were started
         self._loose: dict[int, Event] = {}  # those that came before all runs, by number
@@ -56,15 +56,11 @@ class Window:
         """Events that were started and not finished."""
         return self._started - self._finished
 
-    @property
-    def weight(self) -> int:
-        """About how many bytes it takes."""
-        return self.size + EVENT_SIZE * (self.sent - self._started)
-
     def add(self, client: GatewayConnection, command: int, messages: Sequence[str | bytes]) -> None:
         """Note some of a client's that are sent; `messages` is kept."""
-        self.sent += len(messages)
-        self.size += sum(map(len, messages))
+        count = len(messages)
+        self.sent += count
+        self.weight += EVENT_SIZE * count + (len(messages[0]) if count == 1 else sum(map(len, messages)))
         self._runs.append((client, command, messages))
 
     def progress(self, started: int, finished: int, numbers: Sequence[int] = ()) -> None:
@@ -89,8 +85,9 @@ class Window:
             if not (len(numbers) == new == len(named) and self._loose.keys() >= named):
                 raise ValueError(f"PROGRESS by {new} with {len(numbers)} event numbers, not all of such as wait")
             for number in numbers:
-                self.size -= len(self._loose.pop(number)[2])
+                self.weight -= len(self._loose.pop(number)[2])
         self._started, self._finished = started, finished
+        self.weight -= EVENT_SIZE * new
 
     def _take_first(self, count: int) -> None:
         loose, runs = self._loose, self._runs
@@ -98,7 +95,7 @@ class Window:
             event = loose.pop(self._first, None)
             self._first += 1
             if event is not None:
-                self.size -= len(event[2])
+                self.weight -= len(event[2])
                 count -= 1
         while count:
             messages = runs[0][2]
@@ -107,7 +104,7 @@ class Window:
                 self._taken += len(messages)
             else:
                 self._taken = len(messages)
-            self.size -= sum(map(len, messages))
+            self.weight -= sum(map(len, messages))
             count -= len(messages)
             if self._taken == len(runs[0][2]):
                 runs.popleft()

@@ -113,6 +113,8 @@ class Outbox(asyncio.BufferedProtocol):
             return False
         if self._room < 0:
             self._send_first(frames.pop(0))
+            if not frames:
+                return True
         room = self._room - sum(map(len, frames))
         if room >= 0:
             self._room = room
@@ -146,9 +148,15 @@ class Outbox(asyncio.BufferedProtocol):
 
     def _send_first(self, frame: bytes) -> bool:
         """Send what there is no room for: the first message of an outbox, or one too many."""
+        endpoint = self.endpoint
         if self._state != OPEN:
-            self.endpoint.stats.send_failures += 1
+            endpoint.stats.send_failures += 1
             return False
+        if self._queue is None and not self._blocked:
+            self._room = endpoint.limits.send_buffer_limit - len(frame)
+            self._queue = [frame]
+            endpoint.reactor.flush_later(self)
+            return True
         if type(self._queue) is Batch:
             self.take_copy()
             self.endpoint.reactor.flush_later(self)  # with what is meant for it alone it does not wait for the others
@@ -162,14 +170,14 @@ class Outbox(asyncio.BufferedProtocol):
             if self._state != OPEN:  # nor is a client that turns out to be gone
                 self.endpoint.stats.send_failures += 1
                 return False
+            if self._queue is None and not self._blocked:
+                return self._send_first(frame)
         if self._queue is None:
-            waiting = self._transport.get_write_buffer_size() if self._blocked else 0
-            room = self.endpoint.limits.send_buffer_limit - waiting - len(frame)
+            waiting = self._transport.get_write_buffer_size()
+            room = endpoint.limits.send_buffer_limit - waiting - len(frame)
             if room >= 0 or not waiting:
                 self._room = room
                 self._queue = [frame]
-                if not self._blocked:
-                    self.endpoint.reactor.flush_later(self)
                 return True
         return self._overflow()
 

@@ -94,6 +94,11 @@ class WebSocket(Codec):
         if not self.ready:
             self._read_request(data)
             return messages
+        if not self._held and self._assembly is None:
+            position = scan_frames(data, 0, self._limit, messages)
+            if position == len(data):  # as it mostly is
+                return messages
+            data = data[position:]
         try:
             self._parse(data, messages)
         except ProtocolError as error:
