@@ -1,4 +1,4 @@
-"""The references where there is no C compiler: `python -m benchmarks.bare echo [discard]` or `… send`.
+"""The references where there is no C compiler: `python -m benchmarks.bare echo [discard|BYTES]` or `… send`.
 
 `echo` is a uvloop server with an `asyncio.BufferedProtocol` that reads into one buffer and writes back what it gets.
 `send` is a loop of `socket.send` over accepted sockets: `reference/send.c` says what it gets. Both print their port.
@@ -37,6 +37,7 @@ class Echo(asyncio.BufferedProtocol):
     __slots__ = ("_transport",)
 
     discards = False
+    piece = len(BUFFER)  # bytes that have a write of their own: all of a read, or a message
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -46,7 +47,9 @@ class Echo(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if not self.discards:
-            self._transport.write(bytes(BUFFER[:nbytes]))
+            piece = nbytes if nbytes % self.piece else self.piece  # the request that opens a connection is no message
+            for start in range(0, nbytes, piece):
+                self._transport.write(bytes(BUFFER[start : start + piece]))
 
 
 async def run_echo() -> None:
@@ -105,11 +108,12 @@ def main() -> None:
     match sys.argv[1:]:
         case ["echo", *rest]:
             Echo.discards = rest == ["discard"]
+            Echo.piece = int(rest[0]) if rest and rest[0].isdigit() else Echo.piece
             uvloop.run(run_echo())
         case ["send"]:
             Sender().run()
         case _:
-            sys.exit("usage: python -m benchmarks.bare echo [discard]|send")
+            sys.exit("usage: python -m benchmarks.bare echo [discard|BYTES]|send")
 
 
 if __name__ == "__main__":

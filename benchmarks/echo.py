@@ -2,8 +2,9 @@
 
 50 and 500 clients with 1 and 8 messages in flight each; `def` and `async def` handlers, with and without a session in
 which they count; and a lone `Worker`, without a cluster. All processes share a core. The figures are messages a second
-by the clock, and by the CPU time of all; the reference is an echo server without any feature, in one process and
-without frames, under the same load.
+by the clock, and by the CPU time of all. The reference is an echo server without any feature, in one process and
+without frames, under the same load: it sends back what came in a read with one write, of however many messages. Where
+several are in flight there is another beside it, which answers each message by itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from benchmarks.cluster import Cluster
 from benchmarks.figures import Row
 from benchmarks.measuring import BARE_ECHO, Cost, Measured, echo_rate, reference_name
 from benchmarks.processes import Helper, load, reference
+from benchmarks.wire import client_frame, message
 
 __all__ = ["LOADS", "RUNS", "run"]
 
@@ -28,6 +30,8 @@ HANDLERS = (
     ("a lone Worker", "lone"),
 )
 CHARTED = "echo"
+APART = "echo of each message"
+REQUEST_SIZE = len(client_frame(message("echo", 0)))
 
 
 def run(runs: int, loads: tuple[tuple[int, int], ...] = LOADS, milliseconds: int = MILLISECONDS) -> list[Row]:
@@ -35,6 +39,7 @@ def run(runs: int, loads: tuple[tuple[int, int], ...] = LOADS, milliseconds: int
     rows = []
     with contextlib.ExitStack() as stack:
         bare = stack.enter_context(reference("echo"))
+        apart = stack.enter_context(reference("echo", str(REQUEST_SIZE)))
         clients = stack.enter_context(load())
         servers = {app: stack.enter_context(Cluster(app)) for _, app in HANDLERS}
         for count, in_flight in loads:
@@ -43,8 +48,27 @@ def run(runs: int, loads: tuple[tuple[int, int], ...] = LOADS, milliseconds: int
                 clients.ask("connect", app, "websocket", server.port, count, "/")
                 clients.ask("exchange", app)
             rows += measure(runs, servers, bare, clients, (count, in_flight), milliseconds)
+            if in_flight > 1:
+                clients.ask("connect", "apart", "echoed", apart.port, count, "/")
+                rows += measure_apart(runs, servers[CHARTED], apart, clients, (count, in_flight), milliseconds)
+                clients.ask("close", "apart")
             for group in ("bare", *servers):
                 clients.ask("close", group)
+    return rows
+
+
+def measure_apart(
+    runs: int, server: Cluster, apart: Measured, clients: Helper, under: tuple[int, int], milliseconds: int
+) -> list[Row]:
+    """One load, beside a reference that answers each message by itself."""
+    count, in_flight = under
+    label, name = f"def, {count} clients, {in_flight} in flight", reference_name(APART)
+    rows = [Row(label, "messages a second", name), Row(label, "messages per CPU second", name)]
+    for _ in range(runs):
+        at_best = echo_rate(apart, clients, "apart", in_flight, milliseconds)
+        cost = echo_rate(server, clients, CHARTED, in_flight, milliseconds)
+        rows[0].add(cost.clock, at_best.clock, cost.load)
+        rows[1].add(cost.cpu, at_best.cpu)
     return rows
 
 
