@@ -1,0 +1,236 @@
+"""Accounts for every message of a run: what was sent is what arrived, and what was lost and why. Without I/O.
+
+What has to hold:
+
+- Nothing comes twice or out of order, no connection ends but with its gateway's process, or with 1013.
+- Of a gateway process that is still there, messages without an answer are exactly those that it has counted.
+- What was sent to clients that were there all the while has come, unless its sender was told that it may not have.
+
+What nobody can know, and the table says how much it is: what was on its way through a gateway process that was killed,
+and the counters that died with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.chaos.records import Connection, Stream
+
+__all__ = ["Account", "Counted", "settle"]
+
+SAME_PROCESS = 1_000_000
+"""Connection ids of a gateway process count up from one of four billion at random: those so near are of one process."""
+ENDS_WITH_GATEWAY = {"cut off", "reset", "closed with 1001", "closed with 1012"}
+REFUSED = "closed with 1013"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the app's processes say.
+
+    Attributes:
+        lost: by the index of the gateway processes that are there: events begun and not finished.
+        lost_before: the same of those that are not, as far as they were heard before.
+        dropped: events for which no worker came, of all.
+        sends_failed: commands of workers that reach no gateway, as far as they were heard.
+        kills: of workers.
+    """
+
+    lost: Mapping[int, int]
+    lost_before: int
+    dropped: int
+    sends_failed: int
+    kills: int
+
+
+@dataclass(slots=True)
+class Account:
+    """The result: rows of a table, and what is wrong."""
+
+    rows: list[tuple[str, int, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def row(self, what: str, count: int, remark: str = "") -> None:
+        self.rows.append((what, count, remark))
+
+    def wrong(self, what: str, examples: Iterable[object]) -> None:
+        """Something is, unless there is no example of it."""
+        found = list(examples)
+        if found:
+            self.problems.append(f"{len(found)} {what}: {', '.join(map(str, found[:8]))}")
+
+    def __str__(self) -> str:
+        width = max(len(what) for what, _, _ in self.rows)
+        lines = [f"{what:<{width}}  {count:>9,}  {remark}".rstrip() for what, count, remark in self.rows]
+        return "\n".join([*lines, "", *(f"WRONG: {problem}" for problem in self.problems)])
+
+
+def settle(connections: Sequence[Connection], pushes: Mapping[str, Stream], counted: Counted) -> Account:
+    """Account for it all.
+
+    Args:
+        connections: of clients, all there were.
+        pushes: the push client's streams.
+    """
+    account = Account()
+    living = _living(connections)
+    account.wrong("connections ended, and nobody knows why", _strange_ends(connections, living))
+    _answers(account, connections, living, counted)
+    _pushes(account, connections, pushes)
+    _room(account, connections, counted)
+    return account
+
+
+def _number(connection: Connection) -> int:
+    return int(connection.client_id[12:], 16)
+
+
+def _living(connections: Sequence[Connection]) -> dict[int, int]:
+    """A connection id of the youngest process of each gateway index."""
+    newest: dict[int, Connection] = {}
+    for connection in connections:
+        before = newest.get(connection.index)
+        if connection.client_id and (before is None or before.began < connection.began):
+            newest[connection.index] = connection
+    return {index: _number(connection) for index, connection in newest.items()}
+
+
+def _is_of_living(connection: Connection, living: Mapping[int, int]) -> bool:
+    return (
+        bool(connection.client_id) and abs(_number(connection) - living[connection.index]) % (2**32) < SAME_PROCESS
+    )
+
+
+def _strange_ends(connections: Sequence[Connection], living: Mapping[int, int]) -> list[str]:
+    return [
+        f"{connection.name} {connection.end}"
+        for connection in connections
+        if connection.end not in ("", "left", REFUSED)
+        and (connection.end not in ENDS_WITH_GATEWAY or _is_of_living(connection, living))
+    ]
+
+
+# What clients said
+
+
+def _answers(
+    account: Account, connections: Sequence[Connection], living: Mapping[int, int], counted: Counted
+) -> None:
+    sent = sum(connection.sent for connection in connections)
+    answered = sum(connection.answers.count for connection in connections)
+    here: Counter[int] = Counter()
+    lost_before = with_gateway = refused = 0
+    for connection in connections:
+        unanswered = len(connection.unanswered)
+        if connection.end == REFUSED:
+            refused += unanswered
+        elif _is_of_living(connection, living):
+            here[connection.index] += unanswered
+        else:
+            gaps = len(connection.lost_before_last)
+            lost_before += gaps
+            with_gateway += unanswered - gaps
+    account.row("messages of clients", sent)
+    account.row("  answered", answered, "once, in order")
+    account.row("  lost with a killed worker", here.total(), f"counted: {sum(counted.lost.values())} events_lost")
+    account.row("  the same, at gateways gone since", lost_before, f"counted, as last heard: {counted.lost_before}")
+    account.row("  no worker came", refused, f"closed with 1013; counted: {counted.dropped} events_dropped")
+    account.row("  on their way in a gateway that ended", with_gateway, "their connections ended with it")
+    account.wrong(
+        "answers came twice or out of order",
+        (f"{connection.name}:{number}" for connection in connections for number in connection.answers.wrong),
+    )
+    account.wrong(
+        "gateways have counted other numbers of lost messages than are missing",
+        (
+            f"gateway {index}: {here[index]} missing, {counted.lost.get(index, 0)} counted"
+            for index in here.keys() | counted.lost.keys()
+            if here[index] != counted.lost.get(index, 0)
+        ),
+    )
+    if refused > counted.dropped:
+        account.problems.append(f"{refused} messages of clients closed with 1013, and {counted.dropped} counted")
+    if lost_before > counted.lost_before + counted.kills * len(connections):
+        account.problems.append(f"{lost_before} missing at gateways gone since, {counted.lost_before} counted")
+    assert sent == answered + here.total() + lost_before + refused + with_gateway
+
+
+# What was sent to them
+
+
+def _expected(connection: Connection, stream: str, began: float, sent: int) -> set[int]:
+    """Numbers that should have come and have not."""
+    if connection.base is None:
+        return set()
+    begin = connection.base.get(stream, 1 if began > connection.base_at else sent + 1)
+    numbers = connection.streams.get(stream)
+    if numbers is None:
+        return set() if connection.end else set(range(begin, sent + 1))
+    return numbers.missing(begin, numbers.last if connection.end else sent)
+
+
+def _is_target(connection: Connection, stream: str) -> bool:
+    if stream.startswith("@"):
+        return stream[1:] == connection.client_id
+    return stream in ("all", "room") or stream == f"u{connection.name.partition('.')[0]}"
+
+
+def _pushes(account: Account, connections: Sequence[Connection], pushes: Mapping[str, Stream]) -> None:
+    arrived: Counter[str] = Counter()
+    missing: list[str] = []
+    in_doubt = 0
+    for name, stream in pushes.items():
+        kind = name if name in ("all", "room") else "a uid" if name[0] == "u" else "a client"
+        for connection in connections:
+            if not _is_target(connection, name):
+                continue
+            if name in connection.streams:
+                arrived[kind] += connection.streams[name].count
+            lost = _expected(connection, name, float("inf"), stream.sent)
+            in_doubt += len(lost & stream.doubtful)
+            missing += (f"{name} {number} to {connection.name}" for number in sorted(lost - stream.doubtful))
+    sent = sum(stream.sent for stream in pushes.values())
+    account.row("pushes", sent, f"{sum(len(stream.doubtful) for stream in pushes.values())} of them raised, or flush did")
+    for kind, count in arrived.items():
+        account.row(f"  arrived of those to {kind}", count)
+    account.row("  missing, and said to be in doubt", in_doubt)
+    account.wrong("pushes are missing", missing)
+    _wrong_order(account, connections, pushes, "pushes")
+
+
+def _wrong_order(
+    account: Account, connections: Sequence[Connection], streams: Iterable[str], what: str
+) -> None:
+    account.wrong(
+        f"{what} came twice or out of order",
+        (
+            f"{name} {number} to {connection.name} ({connection.client_id})"
+            for name in streams
+            for connection in connections
+            if name in connection.streams
+            for number in connection.streams[name].wrong
+        ),
+    )
+
+
+def _room(account: Account, connections: Sequence[Connection], counted: Counted) -> None:
+    """What clients said to the room, through workers."""
+    arrived = expected = 0
+    missing: defaultdict[str, list[str]] = defaultdict(list)
+    for sender in connections:
+        unanswered = sender.unanswered
+        sure = {number for number, message in sender.published.items() if message not in unanswered}
+        expected += len(sender.published)
+        for connection in connections:
+            if sender.name in connection.streams:
+                arrived += connection.streams[sender.name].count
+            for number in sure & _expected(connection, sender.name, sender.began, len(sender.published)):
+                missing[f"{sender.name} {number}"].append(connection.name)
+    account.row("messages of clients to the room", expected)
+    account.row("  arrived", arrived)
+    account.row("  missing, though answered", len(missing), f"{counted.sends_failed} counted, {counted.kills} kills")
+    if len(missing) > counted.sends_failed:
+        account.wrong("messages to the room are missing", (f"{key} to {names[:3]}" for key, names in missing.items()))
+    _wrong_order(account, connections, [connection.name for connection in connections], "messages to the room")
