@@ -20,8 +20,6 @@ from tests.chaos.records import Connection, Stream
 
 __all__ = ["Account", "Counted", "settle"]
 
-SAME_PROCESS = 1_000_000
-"""Connection ids of a gateway process count up from one of four billion at random: those so near are of one process."""
 ENDS_WITH_GATEWAY = {"cut off", "reset", "closed with 1001", "closed with 1012"}
 REFUSED = "closed with 1013"
 
@@ -31,13 +29,15 @@ class Counted:
     """What the app's processes say.
 
     Attributes:
-        lost: by the index of the gateway processes that are there: events begun and not finished.
+        began: seconds at which the gateway processes that are there were started, by their index.
+        lost: the events that they count as begun and not finished.
         lost_before: the same of those that are not, as far as they were heard before.
         dropped: events for which no worker came, of all.
         sends_failed: commands of workers that reach no gateway, as far as they were heard.
         kills: of workers.
     """
 
+    began: Mapping[int, float]
     lost: Mapping[int, int]
     lost_before: int
     dropped: int
@@ -75,49 +75,31 @@ def settle(connections: Sequence[Connection], pushes: Mapping[str, Stream], coun
         pushes: the push client's streams.
     """
     account = Account()
-    living = _living(connections)
-    account.wrong("connections ended, and nobody knows why", _strange_ends(connections, living))
-    _answers(account, connections, living, counted)
+    account.wrong("connections ended, and nobody knows why", _strange_ends(connections, counted))
+    _answers(account, connections, counted)
     _pushes(account, connections, pushes)
     _room(account, connections, counted)
     return account
 
 
-def _number(connection: Connection) -> int:
-    return int(connection.client_id[12:], 16)
+def _is_of_living(connection: Connection, counted: Counted) -> bool:
+    """Whether its gateway process is still there."""
+    return bool(connection.client_id) and connection.known_at > counted.began.get(connection.index, float("inf"))
 
 
-def _living(connections: Sequence[Connection]) -> dict[int, int]:
-    """A connection id of the youngest process of each gateway index."""
-    newest: dict[int, Connection] = {}
-    for connection in connections:
-        before = newest.get(connection.index)
-        if connection.client_id and (before is None or before.began < connection.began):
-            newest[connection.index] = connection
-    return {index: _number(connection) for index, connection in newest.items()}
-
-
-def _is_of_living(connection: Connection, living: Mapping[int, int]) -> bool:
-    return (
-        bool(connection.client_id) and abs(_number(connection) - living[connection.index]) % (2**32) < SAME_PROCESS
-    )
-
-
-def _strange_ends(connections: Sequence[Connection], living: Mapping[int, int]) -> list[str]:
+def _strange_ends(connections: Sequence[Connection], counted: Counted) -> list[str]:
     return [
         f"{connection.name} {connection.end}"
         for connection in connections
         if connection.end not in ("", "left", REFUSED)
-        and (connection.end not in ENDS_WITH_GATEWAY or _is_of_living(connection, living))
+        and (connection.end not in ENDS_WITH_GATEWAY or _is_of_living(connection, counted))
     ]
 
 
 # What clients said
 
 
-def _answers(
-    account: Account, connections: Sequence[Connection], living: Mapping[int, int], counted: Counted
-) -> None:
+def _answers(account: Account, connections: Sequence[Connection], counted: Counted) -> None:
     sent = sum(connection.sent for connection in connections)
     answered = sum(connection.answers.count for connection in connections)
     here: Counter[int] = Counter()
@@ -126,7 +108,7 @@ def _answers(
         unanswered = len(connection.unanswered)
         if connection.end == REFUSED:
             refused += unanswered
-        elif _is_of_living(connection, living):
+        elif _is_of_living(connection, counted):
             here[connection.index] += unanswered
         else:
             gaps = len(connection.lost_before_last)
@@ -192,7 +174,9 @@ def _pushes(account: Account, connections: Sequence[Connection], pushes: Mapping
             in_doubt += len(lost & stream.doubtful)
             missing += (f"{name} {number} to {connection.name}" for number in sorted(lost - stream.doubtful))
     sent = sum(stream.sent for stream in pushes.values())
-    account.row("pushes", sent, f"{sum(len(stream.doubtful) for stream in pushes.values())} of them raised, or flush did")
+    account.row(
+        "pushes", sent, f"{sum(len(stream.doubtful) for stream in pushes.values())} of them raised, or flush did"
+    )
     for kind, count in arrived.items():
         account.row(f"  arrived of those to {kind}", count)
     account.row("  missing, and said to be in doubt", in_doubt)
@@ -200,9 +184,7 @@ def _pushes(account: Account, connections: Sequence[Connection], pushes: Mapping
     _wrong_order(account, connections, pushes, "pushes")
 
 
-def _wrong_order(
-    account: Account, connections: Sequence[Connection], streams: Iterable[str], what: str
-) -> None:
+def _wrong_order(account: Account, connections: Sequence[Connection], streams: Iterable[str], what: str) -> None:
     account.wrong(
         f"{what} came twice or out of order",
         (

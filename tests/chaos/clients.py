@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -117,7 +118,7 @@ class Person:
         while not self._crowd.is_over:
             connection = Connection(f"{self.number}.{len(self.connections)}", time.monotonic())
             try:
-                await loop.create_connection(lambda c=connection: Wire(self, c), "127.0.0.1", self._crowd.port)
+                await loop.create_connection(functools.partial(Wire, self, connection), "127.0.0.1", self._crowd.port)
             except OSError:
                 await asyncio.sleep(AGAIN_SECONDS)
             else:
@@ -149,6 +150,7 @@ class Person:
         self._crowd.answers += 1
         if not connection.client_id and more != "-":
             connection.client_id, connection.index = more, int(more[8:12], 16) - self._crowd.inner
+            connection.known_at = time.monotonic()
             self._crowd.begin(self._count_on(connection))
         elif not connection.client_id and connection.answers.last >= self._introduced:
             self._introduce()  # it was lost

@@ -25,6 +25,20 @@ WORKERS = (2, 3)
 WHOLE = ("reload --all", "restart")
 """What replaces the gateways as well."""
 
+LIKELY = {
+    "kill a worker": 5,
+    "stop a worker for a while": 4,
+    "kill a gateway": 2,
+    "stop a gateway for a while": 3,
+    "kill Register": 1,
+    "stop Register for a while": 1,
+    "reload": 3,
+    "reload with another number of workers": 2,
+    "reload --all": 0.7,
+    "restart": 0.3,
+}
+"""How likely one trouble is beside the others."""
+
 CODE = """
 import asyncio
 from tidegate import App, BusinessWorker, Gateway, Register
@@ -72,9 +86,7 @@ class App:
         self.register, self.port, self.inner = free_port(), free_port(), free_ports(GATEWAYS)
         self.counters: dict[tuple[str, int], dict[str, int]] = {}
         self.rows: list[dict[str, Any]] = []
-        self.place.write(
-            CODE.format(register=self.register, port=self.port, gateways=GATEWAYS, inner=self.inner)
-        )
+        self.place.write(CODE.format(register=self.register, port=self.port, gateways=GATEWAYS, inner=self.inner))
         self.count = WORKERS[0]
         self.set_count(self.count)
         self._socket: Path | None = None
@@ -130,6 +142,15 @@ class App:
             if row["role"].startswith(f"{member}#") and row["pid"]
         }
 
+    def began(self, member: str) -> dict[int, float]:
+        """When the processes of a member that run were started, by their index."""
+        now = time.monotonic()
+        return {
+            int(row["role"].rpartition("#")[2]): now - row["uptime"]
+            for row in self.rows
+            if row["role"].startswith(f"{member}#") and row["pid"]
+        }
+
     def total(self, member: str, counter: str, pids: set[int] | None = None) -> int:
         """What the processes of a member have counted, as far as they were heard."""
         return sum(
@@ -158,19 +179,6 @@ class Troubles:
         gateways: seconds at which a gateway process of an index began to be another.
         worker_kills: seconds at which workers were killed.
     """
-
-    LIKELY = {
-        "kill a worker": 5,
-        "stop a worker for a while": 4,
-        "kill a gateway": 2,
-        "stop a gateway for a while": 3,
-        "kill Register": 1,
-        "stop Register for a while": 1,
-        "reload": 3,
-        "reload with another number of workers": 2,
-        "reload --all": 0.7,
-        "restart": 0.3,
-    }
 
     def __init__(self, app: App, seed: int, pause: float) -> None:
         self.done: Counter[str] = Counter()
@@ -208,7 +216,7 @@ class Troubles:
         try:
             while not self._over.wait(self._random.uniform(0.2, 2) * self._pause):
                 self._continue(time.monotonic())
-                self._act(self._random.choices(list(self.LIKELY), list(self.LIKELY.values()))[0])
+                self._act(self._random.choices(list(LIKELY), list(LIKELY.values()))[0])
             self._continue(float("inf"))
             if self._reload is not None:
                 self._reload.join()

@@ -64,6 +64,7 @@ class Connection:
     Attributes:
         name: of the client, and which of its connections it is: also of the stream that it sends to the room.
         client_id: once the app has said it.
+        known_at: seconds, when it did.
         index: of the gateway process.
         began: seconds.
         end: how it was; empty while it is there.
@@ -79,6 +80,7 @@ class Connection:
     name: str
     began: float
     client_id: str = ""
+    known_at: float = 0.0
     index: int = -1
     end: str = ""
     sent: int = 0

@@ -96,6 +96,7 @@ def _counted(app: App, troubles: Troubles) -> Counted:
     living = app.pids("web")
     pids = set(living.values())
     return Counted(
+        began=app.began("web"),
         lost={index: app.total("web", "events_lost", {pid}) for index, pid in living.items()},
         lost_before=app.total("web", "events_lost") - app.total("web", "events_lost", pids),
         dropped=app.total("web", "events_dropped"),
