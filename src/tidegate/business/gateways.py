@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Generator, Sequence
@@ -174,6 +175,12 @@ class Gateways:
             problems.append(ClusterError(reason))
         if problems:
             raise one_error(problems)
+
+    async def carried_out(self, *, apart_from: RemoteGateway) -> None:
+        """Wait until the others have processed all that was sent before, as far as they can be asked."""
+        others = [gateway for gateway in self.all if gateway is not apart_from and gateway.link is not None]
+        with contextlib.suppress(ClusterError):
+            await _gather([(one.address, self._ask_at(one.address, MARKER)) for one in others if one.is_tidegate])
 
     # Time, and the end
 

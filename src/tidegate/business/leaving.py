@@ -23,7 +23,7 @@ POLL_SECONDS = 0.005
 
 async def leave(gateways: Gateways, dispatcher: Dispatcher, deadline: float) -> None:
     """Come to an end with every gateway, or to the deadline; then no handler runs or begins any more."""
-    parting = [asyncio.create_task(_part(keeper, dispatcher)) for keeper in gateways.keepers]
+    parting = [asyncio.create_task(_part(keeper, gateways, dispatcher)) for keeper in gateways.keepers]
     if parting:
         await asyncio.wait(parting, timeout=max(0.0, deadline - time.monotonic()))
     for task in parting:
@@ -37,7 +37,7 @@ async def leave(gateways: Gateways, dispatcher: Dispatcher, deadline: float) -> 
         await asyncio.wait(tasks, timeout=max(POLL_SECONDS, deadline - time.monotonic()))
 
 
-async def _part(keeper: Keeper, dispatcher: Dispatcher) -> None:
+async def _part(keeper: Keeper, gateways: Gateways, dispatcher: Dispatcher) -> None:
     gateway = keeper.gateway
     if gateway.link is not None and not gateway.link.is_tidegate:
         gateway.stop_taking()
@@ -50,11 +50,18 @@ async def _part(keeper: Keeper, dispatcher: Dispatcher) -> None:
     if gateway.link is not None:
         gateway.release_free()
     is_buried = False
-    while gateway.clients:  # each goes when its handler has ended
+    while True:  # each client goes when its handler has ended
         if gateway.link is None and not is_buried:
             is_buried = True
             keeper.bury()
-        await asyncio.sleep(POLL_SECONDS)
+        if released := gateway.take_released():
+            # What their events sent to other gateways is there before another worker sends more of the same client's.
+            await gateways.carried_out(apart_from=gateway)
+            gateway.send_released(released)
+        elif not gateway.clients:
+            return
+        else:
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def hang_up(gateways: Gateways, deadline: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from threading import get_ident
 from typing import Any
 
@@ -322,10 +322,8 @@ class RemoteGateway:
         self.sessions.forget(client)
 
     def release(self, client: Client) -> None:
-        """Let another worker have a client that is free here."""
+        """Another worker is to have a client that is free here, once `send_released` says so."""
         self.forget(client)
-        if not self._released:
-            asyncio.get_running_loop().call_soon(self._send_released)
         self._released.append(client._number)
 
     def drain(self) -> None:
@@ -347,8 +345,13 @@ class RemoteGateway:
             if not client._is_running and not client._waiting:
                 self.release(client)
 
-    def _send_released(self) -> None:
+    def take_released(self) -> list[int]:
+        """Connection ids of the clients that are free, and of which nobody was told."""
         released, self._released = self._released, []
+        return released
+
+    def send_released(self, released: Sequence[int]) -> None:
+        """Let another worker have these."""
         if self.link is not None:
             for start in range(0, len(released), RELEASED_A_PACKET):
                 part = released[start : start + RELEASED_A_PACKET]
