@@ -2,6 +2,7 @@
 # make test     every test
 # make check    style and types
 # make bench    the benchmarks
+# make chaos    trouble for an app at random, for MINUTES; every message is accounted for
 # make install  only .venv, with everything for development
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ STAMP := $(VENV)/installed
 # The tests start hundreds of processes, each of which would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install run test check bench
+.PHONY: install run test check bench chaos
 
 install: $(STAMP)
 
@@ -39,3 +40,8 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks all
+
+MINUTES ?= 10
+
+chaos: $(STAMP)
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
