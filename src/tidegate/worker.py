@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import logging
 import socket
@@ -48,6 +49,13 @@ class Worker(Server[WorkerSettings]):
         slow_consumer: over that the client is closed, or with "drop" its new messages are dropped.
         handshake_timeout: seconds.
         close_timeout: seconds that `Connection.close` waits for the client.
+        max_connections: of a process, those being opened among them; 0 is no bound. Over it browsers get a 503.
+        max_connections_per_ip: the same from one IPv4 address, or from one IPv6 network of 64 bits; 0 is no bound.
+        max_handshakes: connections that are being opened; over it the oldest of them is closed.
+        max_request_size: bytes of a WebSocket handshake's request.
+        trusted_proxies: addresses and networks, such as ``10.0.0.0/8``, whose ``X-Forwarded-For`` or ``Forwarded`` says
+            where a client comes from.
+        proxy_protocol: each connection begins with a PROXY header, of version 1 or 2, which says that.
         reloadable: `reload` replaces its processes; otherwise it only calls their `on_worker_reload`.
 
     Attributes:
@@ -91,27 +99,20 @@ class Worker(Server[WorkerSettings]):
         slow_consumer: Literal["close", "drop"] | None = None,
         handshake_timeout: int | None = None,
         close_timeout: int | None = None,
+        max_connections: int | None = None,
+        max_connections_per_ip: int | None = None,
+        max_handshakes: int | None = None,
+        max_request_size: int | None = None,
+        trusted_proxies: Sequence[str] | None = None,
+        proxy_protocol: bool | None = None,
         reloadable: bool | None = None,
     ) -> None:
+        given = {key: value for key, value in locals().items() if key in GIVEN}
         parsed = parse_address(address) if address is not None else None
         super().__init__(parsed, name or (default_name(parsed) if parsed is not None else "worker"))
         self._protocol = protocol
         self._app = app
-        self._given = {
-            "count": count,
-            "reuse_port": reuse_port,
-            "ssl": ssl,
-            "encoding": encoding,
-            "compression": compression,
-            "subprotocols": subprotocols,
-            "origins": origins,
-            "max_message_size": max_message_size,
-            "send_buffer_limit": send_buffer_limit,
-            "slow_consumer": slow_consumer,
-            "handshake_timeout": handshake_timeout,
-            "close_timeout": close_timeout,
-            "reloadable": reloadable,
-        }
+        self._given = given
         self._process_callbacks: dict[str, Callable[..., Any] | None] = {}
         self._asgi: ASGIServer | None = None
         self._check_address()
@@ -200,3 +201,6 @@ class Worker(Server[WorkerSettings]):
             counters["connections"] = self._asgi.connections
             counters["messages_in"] = counters["messages_out"] = self._asgi.requests
         return counters
+
+
+GIVEN = frozenset(field.name for field in dataclasses.fields(WorkerSettings))

@@ -127,7 +127,7 @@ def test_a_server_is_a_member_and_says_what_the_supervisor_needs() -> None:
 def test_a_plan_follows_the_address_and_the_settings() -> None:
     settings = GatewaySettings(max_message_size=7, send_buffer_limit=8, slow_consumer="drop", handshake_timeout=9)
     plan = Plan.of(parse_address("frame://127.0.0.1:1"), settings, ids=itertools.count(3))
-    assert plan.limits == Limits(8, "drop", 9, 5)
+    assert plan.limits == Limits(8, "drop", 9, close_seconds=5)
     assert type(plan.make_codec()).__name__ == "Frame"
     assert plan.ids is not None
     assert next(plan.ids) == 3

@@ -22,11 +22,11 @@ from tidegate.gateway.request import request_body
 from tidegate.gateway.router import Choice, Router
 from tidegate.gateway.tables import Tables
 from tidegate.net.address import parse_address
+from tidegate.net.codecs import has_handshake
 from tidegate.net.tls import TLS
 from tidegate.process.member import Member, Stop, with_own_registers
 from tidegate.process.server import Plan, Server, check_handshake, default_name
 from tidegate.process.settings import GatewaySettings, resolve
-from tidegate.protocols import WebSocket
 from tidegate.wire.client_id import pack_ip
 from tidegate.wire.commands import ON_CLOSE, ON_CONNECT, ON_WEBSOCKET_CONNECT
 
@@ -51,7 +51,8 @@ class Gateway(Server[GatewaySettings]):
         protocol: a codec class with ``feed(data) -> list[message]`` and ``encode(message) -> bytes``, for ``tcp://``
             and ``unix://`` addresses.
         ssl, encoding, compression, subprotocols, origins, max_message_size, send_buffer_limit, slow_consumer,
-            handshake_timeout, close_timeout: as with `Worker`.
+            handshake_timeout, close_timeout, max_connections, max_connections_per_ip, max_handshakes, max_request_size,
+            trusted_proxies, proxy_protocol: as with `Worker`.
         lan_ip: this machine's IPv4 address in the cluster, or a name of it; part of every client id.
         inner_listen: the address to listen on for workers and push clients; `lan_ip` where that is private, else all.
         start_port: inner port of the first process; the others have those behind it.
@@ -87,6 +88,12 @@ class Gateway(Server[GatewaySettings]):
         slow_consumer: Literal["close", "drop"] | None = None,
         handshake_timeout: int | None = None,
         close_timeout: int | None = None,
+        max_connections: int | None = None,
+        max_connections_per_ip: int | None = None,
+        max_handshakes: int | None = None,
+        max_request_size: int | None = None,
+        trusted_proxies: Sequence[str] | None = None,
+        proxy_protocol: bool | None = None,
         lan_ip: str | None = None,
         inner_listen: str | None = None,
         start_port: int | None = None,
@@ -165,7 +172,7 @@ class Gateway(Server[GatewaySettings]):
         gateway = cls(row["listen"], name=row["name"])
         plain = dict(row["settings"])
         gateway._has_register = plain.pop("has_register")
-        for name in ("cluster", "subprotocols", "origins"):
+        for name in ("cluster", "subprotocols", "origins", "trusted_proxies"):
             plain[name] = tuple(plain[name])
         if plain["ssl"] is not None:
             plain["ssl"] = tuple(plain["ssl"])
@@ -237,10 +244,7 @@ class Gateway(Server[GatewaySettings]):
 
     @property
     def _speaks_websocket(self) -> bool:
-        protocol = self._protocol
-        if protocol is not None:
-            return isinstance(protocol, type) and issubclass(protocol, WebSocket)
-        return self.address is not None and self.address.scheme == "websocket"
+        return self.address is not None and has_handshake(self.address.scheme, self._protocol)
 
     # Clients
 

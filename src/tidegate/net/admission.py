@@ -63,7 +63,6 @@ class Admission:
             return
         handshake = connection._codec.handshake
         assert handshake is not None
-        handshake.remote_ip = connection.remote_ip
         if (refusal := self._refuse_origin(handshake)) is not None:
             self._endpoint.stats.refused_origins += 1
             _turn_away(connection, refusal)

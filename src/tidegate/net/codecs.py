@@ -25,6 +25,7 @@ def codec_maker(
     max_message_size: int | None = None,
     compression: bool = False,
     subprotocols: Sequence[str] = (),
+    max_request_size: int | None = None,
 ) -> Callable[[], Codec]:
     """Give what makes a new connection's codec.
 
@@ -36,7 +37,9 @@ def codec_maker(
         max_message_size: bytes; the protocol's own default where it is None.
         compression: negotiate permessage-deflate.
         subprotocols: WebSocket subprotocols that are spoken.
+        max_request_size: bytes of a WebSocket handshake.
     """
+    request = {"max_request_size": max_request_size} if max_request_size else {}
     size = {"max_message_size": max_message_size} if max_message_size else {}
     if protocol is not None:
         if isinstance(protocol, type) and issubclass(protocol, Raw):
@@ -44,14 +47,14 @@ def codec_maker(
         if isinstance(protocol, type) and issubclass(protocol, Text | Frame):
             kind = protocol
             return lambda: kind(**size, encoding=encoding)
-        if isinstance(protocol, type) and issubclass(protocol, WebSocket):
+        if has_handshake(scheme, protocol):
             scheme = "websocket"
         else:
             make: Callable[[], Any] = protocol
             return lambda: CustomCodec(make(), **size)
     match scheme:
         case "websocket":
-            return lambda: WebSocket(**size, compression=compression, subprotocols=subprotocols)
+            return lambda: WebSocket(**size, compression=compression, subprotocols=subprotocols, **request)
         case "text":
             return lambda: Text(**size, encoding=encoding)
         case "frame":

@@ -9,10 +9,11 @@ import socket
 from typing import TYPE_CHECKING, Any, cast
 
 from tidegate.net.batch import Batch
+from tidegate.net.gate import Refusal, origin_of
 from tidegate.net.inbox import Inbox
 from tidegate.net.outbox import CLOSED, CLOSING, OPEN, OPENING, Sendable
-from tidegate.net.sockets import plain_ip
-from tidegate.protocols import Ending, Handshake, WebSocket
+from tidegate.protocols import Ending, Handshake, HandshakeError, Message, WebSocket
+from tidegate.protocols.forwarded import Origin
 from tidegate.protocols.frames import sendable_code
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ __all__ = ["Connection"]
 
 # What is done once the outbox of a closing connection is empty.
 WAIT, SHUT, CLOSE = range(3)  # for the peer's close frame; shut the sending side, then wait for the peer; close
+TOO_LARGE, TOO_BIG = 431, 1009
+"""The HTTP status for a request over the limit, and the close code for such a message."""
 LINGER_TICKS = 2
 """Ticks of the clock, at least one whole second, for a peer to hang up once it was sent the end of the stream."""
 
@@ -42,23 +45,27 @@ class Connection(Inbox):
     def __init__(self, endpoint: Endpoint, sock: socket.socket | None) -> None:
         super().__init__(endpoint, sock)
         self._after = WAIT
-        self._peer: tuple[Any, ...] | None = None  # with TLS
+        self._peer: Origin | None = None  # with TLS, or where it comes from elsewhere than the socket says
 
     # What users call
 
     @property
     def remote_ip(self) -> str:
-        """The client's address; empty with unix sockets. IPv4 ones are written so also where IPv6 carries them."""
-        return plain_ip(str(self._peername()[0]))
+        """The client's address, behind a trusted proxy too; empty with unix sockets. IPv4 ones are written so also
+        where IPv6 carries them."""
+        return self._origin()[0]
 
     @property
     def remote_port(self) -> int:
-        """The client's port; 0 with unix sockets."""
-        return int(self._peername()[1])
+        """The client's port; 0 with unix sockets, and where a proxy does not say it."""
+        return self._origin()[1]
 
-    def _peername(self) -> tuple[Any, ...]:
-        peer = self._peer or self._transport.get_extra_info("peername")
-        return peer if isinstance(peer, tuple) else ("", 0)
+    def _origin(self) -> Origin:
+        return self._peer or origin_of(self._transport.get_extra_info("peername"))
+
+    def comes_from(self, origin: Origin) -> None:
+        """Be told by a proxy where the client is."""
+        self._peer = origin
 
     @property
     def worker(self) -> Any:
@@ -130,13 +137,47 @@ class Connection(Inbox):
         # So that pause_writing tells of the first byte that is stuck: TLS pauses at its limit, others above it.
         secure = self._transport.get_extra_info("ssl_object") is not None
         self._transport.set_write_buffer_limits(high=1 if secure else 0)
-        if secure:
-            self._peer = self._peername()  # a TLS transport forgets it when it is closed, others do not
-        self.endpoint.stats.accepted += 1
-        if self._codec.ready:
+        endpoint = self.endpoint
+        if secure or endpoint.gate.keeps_origins:
+            self._peer = self._origin()  # a TLS transport forgets it when it is closed, others do not
+        endpoint.stats.accepted += 1
+        if not self._codec.ready:
+            endpoint.open_later(self)
+        if endpoint.gate.keeps_origins and (refusal := endpoint.gate.enter(self, self._origin())) is not None:
+            self._refuse(refusal)
+        elif self._codec.ready:
             self._open(None)
-        else:
-            self.endpoint.opening[self] = self.endpoint.reactor.tick + self.endpoint.limits.handshake_seconds
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Let nobody in who came all the same."""
+        codec = self._codec
+        self.endpoint.note_refusal(refusal, self.remote_ip)
+        if not isinstance(codec, WebSocket):
+            self.destroy()
+            return
+        codec.reject(refusal.error)
+        assert codec.ending is not None
+        self._leave(SHUT, codec.ending.reply)
+
+    def _asked(self, handshake: Handshake) -> list[Message] | None:
+        """A request is here: see where it comes from, and let it in; gives what came behind, None if it is not in."""
+        endpoint = self.endpoint
+        if self._peer is None:
+            self._peer = self._origin()  # the system is asked once, however often it is looked at until it is open
+        if endpoint.gate.keeps_origins:
+            origin = endpoint.gate.origin(self._peer, handshake.headers)
+            if origin != self._peer:
+                self._peer = origin
+                if (refusal := endpoint.gate.enter(self, origin)) is not None:
+                    self._refuse(refusal)
+                    return None
+        handshake.remote_ip = self._peer[0]
+        if endpoint.admission is not None:
+            endpoint.admission.consider(self)
+            return None
+        messages = self._codec.accept()
+        self._open(handshake)
+        return messages
 
     def _open(self, handshake: Handshake | None) -> None:
         endpoint = self.endpoint
@@ -145,12 +186,13 @@ class Connection(Inbox):
         endpoint.admit(self)
         if self._codec.output:
             self._flush_codec()
-        kept, self._peer = self._peer, self._peername()  # the system is asked once, however often it is looked at here
         if handshake is not None:
-            handshake.remote_ip = self.remote_ip
             self.handshake = handshake
+        elif self._peer is None:
+            self._peer = self._origin()  # as above
         self._dispatch(endpoint.callbacks.on_connect)
-        self._peer = kept
+        if self._socket is not None and not endpoint.gate.keeps_origins:
+            self._peer = None
         if handshake is not None:
             # It is large, and of use only while the client is let in.
             if self._mailbox is None:
@@ -177,12 +219,10 @@ class Connection(Inbox):
             return  # only the end of the stream is still awaited
         messages = codec.feed(reactor.buffer[:nbytes])
         if self._state == OPENING and codec.handshake is not None:
-            if self.endpoint.admission is not None:
-                self.endpoint.admission.consider(self)
+            early = self._asked(codec.handshake)
+            if early is None:
                 return
-            handshake = codec.handshake
-            messages = codec.accept()
-            self._open(handshake)
+            messages = early
         elif codec.output:
             self._flush_codec()
         if messages:
@@ -235,12 +275,16 @@ class Connection(Inbox):
             else:  # answers to what came before it are still under way
                 self._mailbox.put(Connection._say_goodbye, ending.reply)
         elif self._state == OPENING:
+            if isinstance(error, HandshakeError) and error.status == TOO_LARGE:
+                endpoint.stats.large_requests += 1
             endpoint.throttle.log(
                 logging.INFO, "%s: %s: no handshake: %s", endpoint.name, self.remote_ip or "unix", ending.reason
             )
             self._leave(SHUT, ending.reply)
         elif self._state == OPEN:
             endpoint.stats.protocol_errors += 1
+            if error.code == TOO_BIG:
+                endpoint.stats.large_messages += 1
             endpoint.throttle.log(
                 logging.INFO, "%s: connection %s (%s) failed: %s", endpoint.name, self.id, self.remote_ip, error.reason
             )
@@ -257,7 +301,7 @@ class Connection(Inbox):
         """The client sends no more, and may still read: what is queued goes out before the connection is closed."""
         if self._state in (OPENING, CLOSED):
             return False
-        secure = self._peer is not None
+        secure = self._socket is None
         if self._state == CLOSING:
             self._after = CLOSE
             self._flushed()
@@ -285,5 +329,8 @@ class Connection(Inbox):
     def expire(self) -> None:
         """The time for a handshake or for closing is over."""
         admission = self.endpoint.admission
-        if admission is None or not admission.expire(self):
-            self.destroy()
+        if admission is not None and admission.expire(self):
+            return
+        if self._state == OPENING:
+            self.endpoint.stats.late_handshakes += 1
+        self.destroy()

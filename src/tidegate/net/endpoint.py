@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import socket
@@ -12,6 +13,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.net.connection import Connection
+from tidegate.net.gate import Gate, Refusal, origin_of
 from tidegate.net.reactor import FrameCache, Reactor
 from tidegate.net.stats import Stats
 from tidegate.net.throttle import Throttle
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Callbacks", "Endpoint", "Limits"]
 
 logger = logging.getLogger("tidegate")
+
+REQUEST_SIZE = 64 * 1024
+"""Bytes that are read of somebody who is refused."""
 
 
 @dataclass(slots=True)
@@ -48,6 +53,7 @@ class Limits:
         send_buffer_limit: bytes that may wait for a peer.
         slow_consumer: what happens over it: the connection is closed, or its new messages are dropped.
         handshake_seconds: until a protocol's handshake must be done.
+        max_handshakes: that may be under way; over it the oldest is dropped.
         close_seconds: that `close` waits for the peer.
         pending_events: callbacks that may wait for one that is `async` before reading pauses.
     """
@@ -55,6 +61,7 @@ class Limits:
     send_buffer_limit: int = 1024 * 1024
     slow_consumer: Literal["close", "drop"] = "close"
     handshake_seconds: int = 10
+    max_handshakes: int = 10_000
     close_seconds: int = 5
     pending_events: int = 100
 
@@ -68,6 +75,8 @@ class Endpoint:
         owner: what connections call their `worker`.
         connection_class: what a listener makes of the connections it takes.
         ids: numbers for them; those of all the process's connections unless given.
+        gate: says who may come in; everybody unless given.
+        is_http: whoever is not taken can be told so in HTTP at once.
     """
 
     def __init__(
@@ -80,6 +89,8 @@ class Endpoint:
         *,
         connection_class: type[Connection] = Connection,
         ids: Iterator[int] | None = None,
+        gate: Gate | None = None,
+        is_http: bool = False,
     ) -> None:
         self.name = name
         self.make_codec = make_codec
@@ -89,6 +100,8 @@ class Endpoint:
         self.connection_class = connection_class
         self.reactor = Reactor.acquire()
         self.ids = ids if ids is not None else self.reactor.ids
+        self.gate = gate or Gate()
+        self._is_http = is_http
         self.stats = Stats()
         self.throttle = Throttle(logger)
         self.connections: dict[int, Connection] = {}
@@ -111,6 +124,40 @@ class Endpoint:
         self.reactor.sweepers.remove(self._sweep)
         self.reactor.release()
 
+    def admits(self, sock: socket.socket, peer: Any, starting: int) -> bool:
+        """See whether one that a listener has accepted is taken; one that is not gets an answer, and is closed."""
+        origin = origin_of(peer)
+        refusal = self.gate.judge(origin, len(self.connections) + len(self.opening) + starting)
+        if refusal is None:
+            return True
+        self.note_refusal(refusal, origin[0])
+        with contextlib.suppress(OSError):
+            if self._is_http:
+                with contextlib.suppress(BlockingIOError):
+                    sock.recv(REQUEST_SIZE)  # closing with something unread would destroy the answer
+                sock.send(refusal.answer)
+        sock.close()
+        return False
+
+    def note_refusal(self, refusal: Refusal, ip: str) -> None:
+        """Count and log one who is not taken."""
+        setattr(self.stats, refusal.counter, getattr(self.stats, refusal.counter) + 1)
+        self.throttle.log(logging.WARNING, "%s: %s refused: %s", self.name, ip or "unix", refusal.reason)
+
+    def open_later(self, connection: Connection) -> None:
+        """Its handshake begins; where too many are under way, the oldest is dropped."""
+        limits = self.limits
+        self.opening[connection] = self.reactor.tick + limits.handshake_seconds
+        if len(self.opening) <= limits.max_handshakes:
+            return
+        oldest = next(iter(self.opening))
+        del self.opening[oldest]
+        self.stats.dropped_handshakes += 1
+        self.throttle.log(
+            logging.WARNING, "%s: over %d handshakes: the oldest is dropped", self.name, limits.max_handshakes
+        )
+        oldest.destroy()
+
     def admit(self, connection: Connection) -> None:
         """Its handshake is done."""
         self.opening.pop(connection, None)
@@ -120,6 +167,7 @@ class Endpoint:
 
     def forget(self, connection: Connection) -> bool:
         """It is closed; gives whether it was ever open."""
+        self.gate.leave(connection)
         for table in (self.opening, self.closing, self.lingering):
             table.pop(connection, None)
         was_open = self.connections.pop(connection.id, None) is not None

@@ -7,12 +7,17 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
+from tidegate.errors import ProtocolError
+from tidegate.net.proxied import read_origin
 from tidegate.net.stats import Stats
 from tidegate.net.throttle import Throttle
+
+if TYPE_CHECKING:
+    from tidegate.net.connection import Connection
 
 __all__ = ["Listener"]
 
@@ -22,8 +27,10 @@ ACCEPTS_A_TURN = 32
 """Connections taken at a time, so that those already here, and other processes on the same socket, get their turn."""
 PAUSE_SECONDS = 0.5
 """Between attempts while there are no file descriptors."""
-TLS_HANDSHAKE_SECONDS = 10
+Starting: TypeAlias = Coroutine[Any, Any, tuple[asyncio.Transport, Any]]
 Start: TypeAlias = "asyncio.Task[tuple[asyncio.Transport, Any]]"
+Make: TypeAlias = Callable[[], asyncio.BaseProtocol]
+Admits: TypeAlias = Callable[[socket.socket, Any, int], bool]
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -46,17 +53,35 @@ class Listener:
     descriptors left; here they wait in the kernel's queue, and another process on the same socket may take them.
 
     Args:
+        endpoint: whose they are.
         context: gives the one with which the next connections are secure; None where they are not.
+        handshake_seconds: until the TLS handshake must be done, and the PROXY header there.
+        max_handshakes: connections that may be about that; over it the oldest is closed.
+        admits: takes a connection that was accepted, the name of its other end, and how many others are on their way;
+            says whether it is taken, and has closed it where it is not.
+        proxy_protocol: each connection begins with a PROXY header, before TLS; the endpoint makes `Connection`s.
     """
 
     def __init__(
-        self, endpoint: Door, sockets: Sequence[socket.socket], context: Callable[[], ssl.SSLContext] | None
+        self,
+        endpoint: Door,
+        sockets: Sequence[socket.socket],
+        context: Callable[[], ssl.SSLContext] | None,
+        *,
+        handshake_seconds: float = 10,
+        max_handshakes: int = 10_000,
+        admits: Admits | None = None,
+        proxy_protocol: bool = False,
     ) -> None:
         self._endpoint = endpoint
         self._sockets = list(sockets)
         self._context = context
+        self._handshake_seconds = handshake_seconds
+        self._max_handshakes = max_handshakes
+        self._admits = admits
+        self._proxy_protocol = proxy_protocol
         self._loop = asyncio.get_running_loop()
-        self._starting: set[Start] = set()
+        self._starting: dict[Start, None] = {}  # in their order
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
         for sock in self._sockets:
             self._loop.add_reader(sock.fileno(), self._accept, sock)
@@ -84,7 +109,7 @@ class Listener:
         context = self._context() if self._context is not None else None
         for _ in range(ACCEPTS_A_TURN):
             try:
-                sock, _ = listening.accept()
+                sock, peer = listening.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -93,24 +118,55 @@ class Listener:
                     return
                 continue  # that connection was gone before it was taken
             sock.setblocking(False)
-            start = self._loop.connect_accepted_socket(
-                partial(self._endpoint.make_connection, sock if context is None else None),
-                sock,
-                ssl=context,
-                ssl_handshake_timeout=None if context is None else TLS_HANDSHAKE_SECONDS,
-            )
-            task = self._loop.create_task(start)
-            self._starting.add(task)
+            if self._admits is not None and not self._admits(sock, peer, len(self._starting)):
+                continue
+            make = partial(self._endpoint.make_connection, sock if context is None else None)
+            start = self._start_behind_proxy if self._proxy_protocol else self._start
+            task = self._loop.create_task(start(sock, make, context))
+            self._starting[task] = None
             task.add_done_callback(partial(self._started, sock))
+            if len(self._starting) > self._max_handshakes:
+                self._drop_oldest()
+
+    def _start(self, sock: socket.socket, make: Make, context: ssl.SSLContext | None) -> Starting:
+        return self._loop.connect_accepted_socket(
+            make,
+            sock,
+            ssl=context,
+            ssl_handshake_timeout=None if context is None else self._handshake_seconds,
+        )
+
+    async def _start_behind_proxy(
+        self, sock: socket.socket, make: Make, context: ssl.SSLContext | None
+    ) -> tuple[asyncio.Transport, Any]:
+        origin = await read_origin(sock, self._handshake_seconds)
+
+        def make_it() -> asyncio.BaseProtocol:
+            connection = make()
+            if origin is not None:
+                cast("Connection", connection).comes_from(origin)
+            return connection
+
+        return await self._start(sock, make_it, context)
+
+    def _drop_oldest(self) -> None:
+        oldest = next(iter(self._starting))
+        del self._starting[oldest]
+        oldest.cancel()
+        endpoint = self._endpoint
+        endpoint.stats.dropped_handshakes += 1
+        endpoint.throttle.log(
+            logging.WARNING, "%s: over %d handshakes: the oldest is dropped", endpoint.name, self._max_handshakes
+        )
 
     def _started(self, sock: socket.socket, task: Start) -> None:
-        self._starting.discard(task)
+        self._starting.pop(task, None)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None:
             return
         sock.close()
         endpoint = self._endpoint
-        if isinstance(error, OSError):  # ssl.SSLError is one, and so is a time-out
+        if isinstance(error, OSError | ProtocolError):  # ssl.SSLError is one, and so is a time-out
             endpoint.stats.handshake_failures += 1
             endpoint.throttle.log(logging.INFO, "%s: no connection: %s", endpoint.name, error)
         elif isinstance(error, Exception):  # from the constructor of a user's own protocol

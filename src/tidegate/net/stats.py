@@ -27,6 +27,15 @@ class Stats:
         refused_origins: handshakes of web pages whose origin may not connect.
         refused_auth: handshakes of clients that `auth` did not know.
         failed_auth: handshakes about which `auth` raised an error, or took too long.
+        refused_connections: over `max_connections`.
+        refused_addresses: over `max_connections_per_ip`.
+        refused_proxies: from others than trusted proxies, where each connection has to come through one.
+        dropped_handshakes: over `max_handshakes`.
+        late_handshakes: not done within `handshake_timeout`.
+        large_requests: over `max_request_size`.
+        large_messages: over `max_message_size`.
+        rate_pauses: times that reading paused for what came too fast.
+        rate_closes: connections closed for that.
     """
 
     accepted: int = 0
@@ -43,6 +52,15 @@ class Stats:
     refused_origins: int = 0
     refused_auth: int = 0
     failed_auth: int = 0
+    refused_connections: int = 0
+    refused_addresses: int = 0
+    refused_proxies: int = 0
+    dropped_handshakes: int = 0
+    late_handshakes: int = 0
+    large_requests: int = 0
+    large_messages: int = 0
+    rate_pauses: int = 0
+    rate_closes: int = 0
 
     @property
     def messages_out(self) -> int:

@@ -19,8 +19,10 @@ __all__ = ["connections", "listeners", "status"]
 ANSWER_SECONDS = 2
 """That a process has to answer; one whose handler blocks its loop is shown as busy."""
 COUNTERS = ("connections", "messages_in", "messages_out", "send_failures", "slow_consumers", "protocol_errors",
-            "handshake_failures", "dropped_messages", "handler_errors", "accept_pauses", "refused_origins",
-            "refused_auth", "failed_auth")  # fmt: skip
+            "handshake_failures", "dropped_messages", "handler_errors", "accept_pauses", "refused_connections",
+            "refused_addresses", "refused_proxies", "dropped_handshakes", "late_handshakes", "large_requests",
+            "large_messages", "rate_pauses", "rate_closes", "refused_origins", "refused_auth",
+            "failed_auth")  # fmt: skip
 
 
 async def _ask(slot: Slot, op: str, **parameters: Any) -> dict[str, Any] | None:

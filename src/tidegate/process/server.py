@@ -11,7 +11,7 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast
 
@@ -23,6 +23,7 @@ from tidegate.net.codecs import codec_maker, has_handshake
 from tidegate.net.connection import Connection
 from tidegate.net.datagrams import Datagrams
 from tidegate.net.endpoint import Callbacks, Endpoint, Limits
+from tidegate.net.gate import Gate
 from tidegate.net.listener import Listener
 from tidegate.net.origins import Origins
 from tidegate.net.sockets import local_address
@@ -67,6 +68,8 @@ class Plan:
         origins: of web pages that may connect; None for all.
         judge: who else decides whether a handshake is accepted.
         judged_at_once: how many that may be about at a time.
+        gate: says who may come in.
+        answers_http: whoever may not can be told so in HTTP at once.
     """
 
     make_codec: Callable[[], Any]
@@ -77,6 +80,8 @@ class Plan:
     origins: Origins | None = None
     judge: Judge | None = None
     judged_at_once: int = 1
+    gate: Gate = field(default_factory=Gate)
+    answers_http: bool = False
 
     @classmethod
     def of(
@@ -94,17 +99,26 @@ class Plan:
             max_message_size=settings.max_message_size,
             compression=settings.compression,
             subprotocols=settings.subprotocols,
+            max_request_size=settings.max_request_size,
         )
         limits = Limits(
             send_buffer_limit=settings.send_buffer_limit,
             slow_consumer=cast("Literal['close', 'drop']", settings.slow_consumer),
             handshake_seconds=settings.handshake_timeout,
+            max_handshakes=settings.max_handshakes,
             close_seconds=settings.close_timeout,
         )
-        judges = settings.origins and address is not None and has_handshake(address.scheme, protocol)
-        origins = Origins(settings.origins) if judges else None
+        judges = address is not None and has_handshake(address.scheme, protocol)
+        origins = Origins(settings.origins) if settings.origins and judges else None
         tls = make_certificates(settings.ssl) if settings.ssl is not None else None
-        return cls(make_codec, limits, tls, origins=origins, **more)
+        gate = Gate(
+            settings.max_connections,
+            settings.max_connections_per_ip,
+            settings.trusted_proxies,
+            settings.proxy_protocol,
+        )
+        answers_http = judges and tls is None
+        return cls(make_codec, limits, tls, origins=origins, gate=gate, answers_http=answers_http, **more)
 
 
 class Server(Generic[S]):
@@ -150,7 +164,16 @@ class Server(Generic[S]):
 
     async def _serve(self, endpoint: Endpoint, sockets: Sequence[socket.socket], settings: S, plan: Plan) -> None:  # noqa: ARG002
         """Take connections from now on."""
-        self._listeners.append(Listener(endpoint, sockets, plan.tls.context if plan.tls is not None else None))
+        listener = Listener(
+            endpoint,
+            sockets,
+            plan.tls.context if plan.tls is not None else None,
+            handshake_seconds=plan.limits.handshake_seconds,
+            max_handshakes=plan.limits.max_handshakes,
+            admits=endpoint.admits,
+            proxy_protocol=plan.gate.proxy_protocol,
+        )
+        self._listeners.append(listener)
 
     async def _stopping(self, stop: Stop) -> None:
         """Nobody new is taken from now on; what is under way goes on, and is waited for after this."""
@@ -185,6 +208,8 @@ class Server(Generic[S]):
             self,
             connection_class=plan.connection_class,
             ids=plan.ids,
+            gate=plan.gate,
+            is_http=plan.answers_http,
         )
         if plan.tls is not None:
             self._tls = plan.tls

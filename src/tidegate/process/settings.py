@@ -74,6 +74,12 @@ class ListenSettings:
     origins: Annotated[tuple[str, ...], values.ORIGINS] = ()
     handshake_timeout: Positive = 10
     close_timeout: Positive = 5
+    max_connections: NotNegative = 100_000
+    max_connections_per_ip: NotNegative = 0
+    max_handshakes: Positive = 10_000
+    max_request_size: Positive = 16 * 1024
+    trusted_proxies: Annotated[tuple[str, ...], values.NETWORKS] = ()
+    proxy_protocol: Switch = False
 
 
 @dataclass(frozen=True, slots=True)

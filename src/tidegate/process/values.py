@@ -5,6 +5,7 @@ A setting's declared type carries its kind: ``count: Annotated[int, whole(1)]``.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import unicodedata
@@ -22,6 +23,7 @@ __all__ = [
     "MESSAGE",
     "NAMES",
     "ORIGINS",
+    "NETWORKS",
     "SECRET",
     "SWITCH",
     "TEXT",
@@ -116,6 +118,15 @@ def _are_addresses(value: Any) -> bool:
     return _are_names(addresses) and bool(addresses) and all(address.strip() for address in addresses)
 
 
+def _are_networks(value: Any) -> bool:
+    try:
+        for item in value if _are_names(value) else ("no list",):
+            ipaddress.ip_network(item.strip(), strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_secret(value: Any) -> bool:
     if not isinstance(value, str) or '"' in value or "\\" in value:
         return False
@@ -135,6 +146,7 @@ ORIGINS = Kind(
     tuple,
 )
 AUTH = Kind("it takes a function (handshake) -> Identity | None, or a JWTAuth", callable, is_secret=True)
+NETWORKS = Kind('it takes a list of addresses and networks, such as ["10.0.0.0/8"]', _are_networks, _read_list, tuple)
 FILES = Kind("it takes a certificate and its key", lambda _: True, _read_list)  # checked where they are opened
 ADDRESSES = Kind(
     "it takes an address, host:port, or a list of them",

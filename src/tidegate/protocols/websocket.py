@@ -50,6 +50,7 @@ class WebSocket(Codec):
         max_message_size: bytes in a message, after decompression.
         compression: negotiate permessage-deflate.
         subprotocols: those that are spoken here.
+        max_request_size: bytes of the request line and the headers.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class WebSocket(Codec):
         "_compression",
         "_held",
         "_limit",
+        "_request_limit",
         "_subprotocols",
         "ending",
         "handshake",
@@ -72,10 +74,12 @@ class WebSocket(Codec):
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
         compression: bool = False,
         subprotocols: Sequence[str] = (),
+        max_request_size: int = MAX_REQUEST_SIZE,
     ) -> None:
         self._limit = max_message_size
         self._compression = compression
         self._subprotocols = subprotocols
+        self._request_limit = max_request_size
         # Bytes of a request or frame header whose rest has not come; of a control frame, all of it.
         self._held: bytes | bytearray = b""
         self._assembly: Assembly | None = None
@@ -114,14 +118,15 @@ class WebSocket(Codec):
         self._held += data
         if self.handshake is None:
             self._find_request()
-        if self.handshake is not None and len(self._held) > self._limit + MAX_REQUEST_SIZE:
+        if self.handshake is not None and len(self._held) > self._limit + self._request_limit:
             self._refuse(HandshakeError(400, "too much sent before the handshake was finished"))
 
     def _find_request(self) -> None:
-        end = self._held.find(b"\r\n\r\n", 0, MAX_REQUEST_SIZE)
+        limit = self._request_limit
+        end = self._held.find(b"\r\n\r\n", 0, limit)
         if end < 0:
-            if len(self._held) >= MAX_REQUEST_SIZE:
-                self._refuse(HandshakeError(431, f"a request over {MAX_REQUEST_SIZE} bytes"))
+            if len(self._held) >= limit:
+                self._refuse(HandshakeError(431, f"a request over {limit} bytes"))
             elif not self._held[:1].isalpha() and self._held[:1] not in b"\r\n":
                 self._refuse(HandshakeError(400, "the request is no HTTP"))
             return
