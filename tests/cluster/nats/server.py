@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -62,6 +63,7 @@ class NatsServer:
         """Have the system accept connections for it, and say nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # all of its threads
 
     def resume(self) -> None:
         assert self._process is not None

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.cluster.nats.headers import Headers, encode_headers
@@ -22,6 +22,7 @@ def join(joiner: Joiner, messages: list[Message], now: float = 0) -> list[bytes]
     return [message.payload for message in joined if message is not None]
 
 
+@settings(max_examples=40)
 @given(st.binary(min_size=LIMIT, max_size=1000))
 def test_what_was_split_is_joined_with_its_last_part(payload: bytes) -> None:
     joiner = Joiner()

@@ -4,7 +4,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.cluster.nats.headers import Headers, encode_headers, parse_headers
@@ -59,6 +59,7 @@ def feed(parser: Parser, *pieces: bytes) -> list[Event]:
     return [event for piece in pieces for event in parser.feed(memoryview(piece))]
 
 
+@settings(max_examples=60)
 @given(st.lists(said(), max_size=8), st.lists(st.integers(0, 2000), max_size=10))
 def test_any_splitting_gives_the_same_events(items: list[tuple[Event, bytes]], cuts: list[int]) -> None:
     stream = b"".join(data for _, data in items)
@@ -153,6 +154,7 @@ def test_a_status_is_read() -> None:
     )
 
 
+@settings(max_examples=30)
 @given(fields)
 def test_headers_come_back_as_they_were(given: dict[str, str]) -> None:
     assert parse_headers(encode_headers(given)) == (0, "", given)

@@ -57,7 +57,7 @@ def _signed(path: str, nonce: str) -> dict[str, Any]:
         signature = base64.urlsafe_b64encode(pair.sign(nonce.encode())).decode().rstrip("=") if nonce else ""
         public = pair.public_key.decode().rstrip("=")
     except Exception:  # its errors have no root of their own, and may have the seed in them
-        raise ConfigurationError(f"{path} has a seed that is none: its checksum is wrong") from None
+        raise ConfigurationError(f"{path} has a seed of a user's key that is none") from None
     return {"jwt": jwt, "sig": signature} if jwt else {"nkey": public, "sig": signature}
 
 

@@ -224,17 +224,19 @@ class NatsClient:
 
     # Asking
 
-    async def request(self, subject: str, payload: bytes, seconds: float = DEFAULT_SECONDS) -> Message:
-        """Ask whoever listens to a subject, and give the first answer.
+    async def request(
+        self, subject: str, payload: bytes, seconds: float = DEFAULT_SECONDS, headers: Mapping[str, str] | None = None
+    ) -> Message:
+        """Ask whoever listens to a subject, and give the first answer; with headers it has to fit into one part.
 
         Raises:
             ClusterError: nobody listens, or there is no connection, or it broke.
             ClusterTimeoutError: no answer came.
         """
-        (outcome,) = await self.gather([(subject, payload)], seconds)
-        if isinstance(outcome, ClusterError):
-            raise outcome
-        return outcome
+        (question,) = await self._ask([(subject, payload, None)], seconds, headers)
+        if question.error is not None:
+            raise question.error
+        return question.answers[0]
 
     async def gather(
         self, requests: Iterable[tuple[str, bytes]], seconds: float = DEFAULT_SECONDS
@@ -266,7 +268,12 @@ class NatsClient:
             raise question.error
         return question.answers
 
-    async def _ask(self, asked: Sequence[tuple[str, bytes, Enough | None]], seconds: float) -> list[Question]:
+    async def _ask(
+        self,
+        asked: Sequence[tuple[str, bytes, Enough | None]],
+        seconds: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[Question]:
         if not self._inbox_sid:
             self._inbox_sid = self.subscribe(self._inbox.pattern, self._inbox.take)
         all_done = asyncio.Event()
@@ -284,7 +291,10 @@ class NatsClient:
                 question = self._inbox.ask(subject, enough, done)
                 questions.append(question)
                 try:
-                    self.publish_parts(subject, payload, question.reply)
+                    if headers is None:
+                        self.publish_parts(subject, payload, question.reply)
+                    else:
+                        self.publish(subject, payload, question.reply, headers)
                 except ClusterError as error:
                     question.fail(error)
             with contextlib.suppress(TimeoutError):

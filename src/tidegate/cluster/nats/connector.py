@@ -58,7 +58,7 @@ class NatsLink(Link):
             self._finish(None)  # not every loop says so
             raise
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=0)
+        self._transport.set_write_buffer_limits(high=1, low=0)  # with 0 asyncio's would take an empty one for full
 
 
 class ConnectorOwner(Protocol):

@@ -9,13 +9,17 @@ from typing import TypeAlias
 from tidegate.cluster.nats.protocol import Message
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
-__all__ = ["Enough", "Inbox", "Question"]
+__all__ = ["Enough", "Inbox", "NobodyListensError", "Question"]
 
 MAX_QUESTIONS = 100_000
 NOBODY_LISTENS = 503
 
 Enough: TypeAlias = Callable[[Message], bool]
 """Tells of each answer whether it is the last."""
+
+
+class NobodyListensError(ClusterError):
+    """The server says so at once."""
 
 
 class Question:
@@ -44,7 +48,7 @@ class Question:
             return
         headers = message.headers
         if headers is not None and headers.status == NOBODY_LISTENS and not message.payload:
-            self.fail(ClusterError(f"nobody listens to {self.subject} on NATS"))
+            self.fail(NobodyListensError(f"nobody listens to {self.subject} on NATS"))
             return
         self.answers.append(message)
         if self._enough is None or self._enough(message):

@@ -1,0 +1,215 @@
+"""A client of NATS for programs that block: any number of threads on one connection, and after a fork a new one.
+
+It has no thread of its own: whoever waits for an answer reads, for all who wait, and on the way answers the server's
+questions whether it is there. A connection on which nothing was said for a while is opened anew at its next use; one
+that broke meanwhile is noticed then.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from tidegate.cluster.nats.counters import Counters
+from tidegate.cluster.nats.entries import Listing
+from tidegate.cluster.nats.inbox import Enough, Question
+from tidegate.cluster.nats.protocol import Info, Message, encode_publish
+from tidegate.cluster.nats.session import Pong, Session
+from tidegate.cluster.nats.subjects import Subjects
+from tidegate.cluster.nats.url import NatsPlace
+from tidegate.errors import ClusterError
+
+__all__ = ["BlockingNatsClient"]
+
+
+class BlockingNatsClient:
+    """Made once and kept. It connects when it is used.
+
+    Args:
+        place: of the cluster.
+        name: of this program, as NATS shows it to who operates it.
+        connect_timeout: seconds for a server to take the client.
+        timeout: seconds for it to take what is published, and for an answer.
+
+    Attributes:
+        subjects: of the cluster.
+        counters: of what it did, in this process and in those it was forked from.
+    """
+
+    def __init__(
+        self, place: NatsPlace, *, name: str = "tidegate", connect_timeout: float = 3, timeout: float = 5
+    ) -> None:
+        self.subjects = Subjects(place.namespace)
+        self.counters = Counters()
+        self._place = place
+        self._name = name
+        self._connect_timeout = connect_timeout
+        self._timeout = timeout
+        self._sessions: dict[int, Session] = {}
+        self._is_closed = False
+
+    def __enter__(self) -> BlockingNatsClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; what was published still leaves. The client can't be used any more."""
+        self._is_closed = True
+        session = self._sessions.pop(os.getpid(), None)
+        if session is not None:
+            with session.lock:
+                session.link = None
+
+    @property
+    def info(self) -> Info | None:
+        """What the server says of itself; None without a connection."""
+        link = self._now().link
+        return link.info if link is not None else None
+
+    def publish(
+        self, subject: str, payload: bytes, reply: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Publish a message; when this returns the system has taken it, and `flush` tells whether the server has.
+
+        Raises:
+            ClusterError: no server can be reached, or it takes nothing.
+            ValueError: the payload is longer than the server takes (`publish_parts` splits it), or the subject is none.
+        """
+
+        def lines(limit: int) -> list[bytes]:
+            if len(payload) > limit:
+                raise ValueError(f"a payload of {len(payload)} bytes for {subject}: NATS takes {limit}")
+            return [encode_publish(subject, payload, reply, headers)]
+
+        self._now().publish(lines, self._timeout)
+
+    def publish_parts(self, subject: str, payload: bytes, reply: str | None = None) -> None:
+        """Publish a message of any size; what is longer than the server takes leaves in parts, and arrives as one.
+
+        Raises:
+            ClusterError: as `publish`.
+            ValueError: it is longer than can be joined, or the subject is none.
+        """
+        session = self._now()
+        session.publish(lambda limit: session.split(limit, subject, payload, reply), self._timeout)
+
+    def flush(self) -> None:
+        """Return when the server has taken all that was published before, by all threads.
+
+        Raises:
+            ClusterError: a connection broke since the calling thread flushed last, on which something had been
+                published that the server had not confirmed; or there is none to be had.
+            ClusterTimeoutError: the server did not answer.
+        """
+        session = self._now()
+        link = session.link
+        try:
+            pong = session.ping()
+        except ClusterError as error:
+            pong = Pong(0)
+            pong.error, pong.is_done = error, True
+        if pong is not None and not session.wait(lambda: pong.is_done, self._timeout):
+            session.give_up(link, f"it did not answer within {self._timeout:g} s")
+        if session.told.breaks != session.breaks:
+            session.told.breaks = session.breaks
+            raise ClusterError("a connection to NATS broke since the last flush: what was published may be lost")
+        if pong is not None and pong.error is not None:
+            raise pong.error
+
+    def request(self, subject: str, payload: bytes) -> Message:
+        """Ask whoever listens to a subject, and give the first answer.
+
+        Raises:
+            ClusterError: nobody listens, or no server can be reached, or the connection broke.
+            ClusterTimeoutError: no answer came.
+        """
+        (outcome,) = self.gather([(subject, payload)])
+        if isinstance(outcome, ClusterError):
+            raise outcome
+        return outcome
+
+    def gather(self, requests: Iterable[tuple[str, bytes]]) -> list[Message | ClusterError]:
+        """Ask several at once, within one time limit.
+
+        Args:
+            requests: subjects and payloads.
+
+        Returns:
+            For each, in their order, the answer or the error that tells why there is none.
+
+        Raises:
+            ClusterError: no server can be reached.
+        """
+        questions = self._ask([(subject, payload, None) for subject, payload in requests])
+        return [question.outcome() for question in questions]
+
+    def collect(self, subject: str, payload: bytes, enough: Enough) -> list[Message]:
+        """Ask a question to which there are several answers.
+
+        Args:
+            enough: is called with each, in any thread that waits, and tells whether it is the last.
+
+        Raises:
+            ClusterError: as `request`.
+        """
+        (question,) = self._ask([(subject, payload, enough)])
+        if question.error is not None:
+            raise question.error
+        return question.answers
+
+    def list_bucket(self, name: str, pattern: str = ">") -> dict[str, bytes]:
+        """The values of all entries of a key-value bucket whose keys a pattern covers, by key.
+
+        Raises:
+            ClusterError: JetStream could not be asked.
+        """
+        listing = Listing(name, pattern)
+        while not listing.is_done:
+            self.collect(listing.subject, listing.request(), listing.take)
+            if listing.error is not None:
+                raise listing.error
+        return listing.entries
+
+    def _ask(self, asked: Sequence[tuple[str, bytes, Enough | None]]) -> list[Question]:
+        session = self._now()
+        deadline = time.monotonic() + self._timeout
+        questions: list[Question] = []
+
+        def lines(limit: int) -> list[bytes]:
+            questions[:] = [session.inbox.ask(subject, enough) for subject, _, enough in asked]
+            return [
+                line
+                for (subject, payload, _), question in zip(asked, questions, strict=True)
+                for line in session.split(limit, subject, payload, question.reply)
+            ]
+
+        try:
+            session.publish(lines, self._timeout)
+            session.wait(lambda: all(question.is_done for question in questions), deadline - time.monotonic())
+            with session.lock:
+                for question in questions:
+                    question.time_out(self._timeout)
+        finally:
+            with session.lock:
+                for question in questions:
+                    session.inbox.forget(question)
+        return questions
+
+    def _now(self) -> Session:
+        """What this process has: a child never touches its parent's sockets, but for closing its copies."""
+        if self._is_closed:
+            raise RuntimeError("this client of NATS is closed: make a new one")
+        pid = os.getpid()
+        session = self._sessions.get(pid)
+        if session is None:
+            made = Session(self._place, self._name, self._connect_timeout, self.counters)
+            session = self._sessions.setdefault(pid, made)
+            for other in list(self._sessions):
+                if other != pid:
+                    self._sessions.pop(other, None)
+        if not hasattr(session.told, "breaks"):
+            session.told.breaks = session.breaks
+        return session
