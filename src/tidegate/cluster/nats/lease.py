@@ -1,0 +1,147 @@
+"""An entry in a bucket that stands for a member: taken, written anew every second, and given back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+
+from tidegate.cluster.nats.bucket import Bucket
+from tidegate.cluster.nats.jetstream import is_missing
+from tidegate.errors import ClusterError, ConfigurationError
+
+__all__ = ["Lease", "lease_value"]
+
+logger = logging.getLogger("tidegate")
+
+RENEW_SECONDS = 1.0
+LEAVE_SECONDS = 2.0
+ID_SIZE = 16
+"""Characters before each value, which say whose lease it is: of two processes with the same to say, too."""
+
+
+def lease_value(raw: bytes) -> bytes:
+    """What a member says, of the value of its entry."""
+    return raw[ID_SIZE:]
+
+
+class Lease:
+    """One entry, which nobody else may have meanwhile.
+
+    Args:
+        value: what it says; `lease_value` reads it.
+        lost: is called once, where somebody else has the entry after a time in which it could not be written anew.
+
+    Attributes:
+        is_held: whether it was written and not lost.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, value: bytes, lost: Callable[[], None] | None = None) -> None:
+        self.is_held = False
+        self._bucket = bucket
+        self._key = key
+        self._id = secrets.token_hex(ID_SIZE // 2).encode()
+        self._value = self._id + value
+        self._lost = lost
+        self._revision = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def take(self, seconds: float = 10) -> bool:
+        """Take it, and begin to renew it; where somebody else has it who is dead, its time has to be over first.
+
+        Returns:
+            Whether it is ours. It is not where whoever has it is alive.
+
+        Raises:
+            ClusterError: JetStream could not be asked in so many seconds.
+        """
+        other: int | None = None
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                revision = await self._bucket.create(self._key, self._value)
+                if revision is not None:
+                    break
+                found = await self._bucket.get(self._key)
+                if found is not None and found[0] is not None:
+                    if found[0] == self._value:  # written, and the answer was lost
+                        revision = found[1]
+                        break
+                    if other is not None and found[1] != other:  # it was written anew
+                        return False
+                    other = found[1]
+            except ClusterError:
+                if time.monotonic() > deadline:
+                    raise
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(RENEW_SECONDS / 4)
+        self._revision = revision
+        self.is_held = True
+        self._task = asyncio.get_running_loop().create_task(self._renew())
+        return True
+
+    async def give_back(self) -> None:
+        """Take the entry away, so that everybody knows at once."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait({task})
+        if not self.is_held:
+            return
+        self.is_held = False
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                # A write may be on its way of which the revision is not known: what counts is whose it is.
+                found = await self._bucket.get(self._key)
+                if found is not None and found[0] == self._value:
+                    await self._bucket.delete(self._key, found[1])
+        except (ClusterError, TimeoutError) as error:
+            logger.info("the entry %s was left to its time: %s", self._key, error)
+
+    def say(self, value: bytes) -> None:
+        """Have it say something else from the next renewal on."""
+        self._value = self._id + value
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                revision = await self._bucket.put(self._key, self._value, self._revision)
+                if revision is None:
+                    revision = await self._recover()
+            except ConfigurationError as error:
+                logger.error("%s", error)
+                continue
+            except ClusterError as error:
+                logger.info("the entry %s could not be renewed: %s", self._key, error)
+                if is_missing(error):
+                    await self._make_bucket()
+                continue
+            if revision is None:
+                self.is_held = False
+                logger.error("the entry %s belongs to another process now", self._key)
+                if self._lost is not None:
+                    self._lost()
+                return
+            self._revision = revision
+
+    async def _recover(self) -> int | None:
+        """It has another revision than is known here: it expired, or an answer was lost, or it is somebody else's."""
+        found = await self._bucket.get(self._key)
+        if found is None:
+            return await self._bucket.create(self._key, self._value)
+        value, revision = found
+        if value is None or value[:ID_SIZE] == self._id:
+            return await self._bucket.put(self._key, self._value, revision)
+        return None
+
+    async def _make_bucket(self) -> None:
+        """The servers have lost it."""
+        try:
+            await self._bucket.open()
+        except (ClusterError, ConfigurationError) as error:
+            logger.error("%s", error)
