@@ -3,6 +3,7 @@
 # make check    style and types
 # make bench    the benchmarks
 # make chaos    trouble for an app at random, for MINUTES; every message is accounted for
+# make fuzz     the fuzzer over every codec: SECONDS=20 for each, TARGETS= for some, ASAN=1 with a sanitizer
 # make install  only .venv, with everything for development
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ STAMP := $(VENV)/installed
 # The tests start hundreds of processes, each of which would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install run test check bench chaos
+.PHONY: install run test check bench chaos fuzz
 
 install: $(STAMP)
 
@@ -45,3 +46,11 @@ MINUTES ?= 10
 
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
+
+SECONDS ?= 20
+
+fuzz: $(STAMP)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt || \
+		{ echo "The fuzzer, atheris, has no wheel for this Python: take one that it has one for, such as 3.11"; exit 1; }
+	$(BIN)/python -m tests.fuzz $(TARGETS) --seconds $(SECONDS) $(if $(ASAN),--asan)

@@ -8,6 +8,8 @@ import pytest
 
 from tests.gateway.support import Peer, gateway
 from tests.net.support import Runner, WebSocketClient
+from tests.protocols.support import request
+from tidegate.business.handshake import read_handshake
 from tidegate.gateway.request import request_body
 from tidegate.protocols.handshake import parse_request
 from tidegate.wire import php
@@ -51,6 +53,14 @@ def test_of_headers_that_php_calls_the_same_the_last_counts() -> None:
     body = body_of("X-A-B: 1", "X_A_B: 2", "Cookie: 7=a; 07=b; =c; 7=d")
     assert body["server"]["HTTP_X_A_B"] == "2"
     assert body["cookie"] == {7: "d", "07": "b", "": "c"}
+
+
+@pytest.mark.parametrize("target", ["/a%20b?c=d", "http://chat.example/a%20b?c=d", "/a%20b?c=d#e"])
+def test_a_whole_url_is_a_request_for_its_path_to_a_gateway_and_a_worker(target: str) -> None:
+    handshake = parse_request(request(line=f"GET {target} HTTP/1.1"))
+    read = read_handshake(request_body(handshake, 1, 2), "10.0.0.9")
+    for each in (handshake, read):
+        assert (each.path, each.query, each.target) == ("/a b", {"c": "d"}, target)
 
 
 def test_the_request_is_not_serialized_for_a_worker_without_a_handler_for_it(

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from tidegate.protocols import Handshake
-from tidegate.protocols.handshake import read_cookies
+from tidegate.protocols.handshake import read_cookies, split_target
 from tidegate.wire import php
 
 __all__ = ["read_handshake"]
@@ -33,17 +33,18 @@ def read_handshake(body: bytes, remote_ip: str) -> Handshake:
         raise php.PHPValueError("a request that is no array")
     request = _map(request)
     server = _map(request.get("server"))
-    target, _, query = _text(server.get("REQUEST_URI")).partition("?")
+    target = _text(server.get("REQUEST_URI"))
+    path, query = split_target(target)
     query = _text(server.get("QUERY_STRING")) or query
     headers = _headers(server)
     cookie = headers.get("cookie")
     return Handshake(
-        path=unquote(target) or "/",
+        path=unquote(path),
         query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         headers=headers,
         cookies=_flat(request.get("cookie")) if cookie is None else read_cookies(cookie),
         remote_ip=remote_ip or _text(server.get("REMOTE_ADDR")).strip("[]"),
-        target=_text(server.get("REQUEST_URI")) or "/",
+        target=target or "/",
     )
 
 

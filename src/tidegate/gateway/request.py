@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tidegate.protocols import Handshake
+from tidegate.protocols.handshake import split_target
 from tidegate.wire import php
 from tidegate.wire.query_string import parse_str
 
@@ -18,7 +19,7 @@ NOTHING = b"a:0:{}"
 def request_body(handshake: Handshake, remote_port: int, server_port: int) -> bytes:
     """``{"get": …, "server": …, "cookie": …}``, serialized."""
     target, headers = handshake.target, handshake.headers
-    query = target.partition("?")[2]
+    _, query = split_target(target)
     ip = handshake.remote_ip
     server = {
         _key("QUERY_STRING"): _text(query),

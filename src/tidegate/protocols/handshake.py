@@ -24,6 +24,7 @@ __all__ = [
     "parse_request",
     "read_cookies",
     "reject_response",
+    "split_target",
 ]
 
 MAX_REQUEST_SIZE = 16 * 1024
@@ -33,6 +34,7 @@ ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 KEY = re.compile("[A-Za-z0-9+/]{22}==")
 """16 bytes in base64."""
+TARGET = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)?([^?#]*)(?:\?([^#]*))?", re.DOTALL)
 ONCE = ("host", "sec-websocket-key", "sec-websocket-version")
 
 TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
@@ -130,17 +132,26 @@ def parse_request(head: bytes) -> Handshake:
 
 def _read(collector: _Collector) -> Handshake:
     try:
-        url = httptools.parse_url(collector.target)
+        httptools.parse_url(collector.target)
     except httptools.HttpParserInvalidURLError as error:
         raise HandshakeError(400, "the request's target can't be read") from error
     cookie = collector.headers.get("cookie")
+    target = collector.target.decode("latin-1")
+    path, query = split_target(target)
     return Handshake(
-        path=unquote((url.path or b"/").decode("latin-1")),
-        query=dict(parse_qsl(url.query.decode("latin-1"), keep_blank_values=True)) if url.query else {},
+        path=unquote(path),
+        query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         headers=collector.headers,
         cookies=read_cookies(cookie) if cookie else {},
-        target=collector.target.decode("latin-1"),
+        target=target,
     )
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """The path and the query of a request's target, neither decoded; it may be a whole URL (RFC 9112 section 3.2.2)."""
+    match = TARGET.match(target)
+    assert match is not None  # it matches any text
+    return match[1] or "/", match[2] or ""
 
 
 def read_cookies(header: str) -> dict[str, str]:
