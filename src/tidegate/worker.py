@@ -53,6 +53,9 @@ class Worker(Server[WorkerSettings]):
         max_connections_per_ip: the same from one IPv4 address, or from one IPv6 network of 64 bits; 0 is no bound.
         max_handshakes: connections that are being opened; over it the oldest of them is closed.
         max_request_size: bytes of a WebSocket handshake's request.
+        max_messages_per_second, max_bytes_per_second: that a client may send, twice as much at once after it was quiet;
+            0 is no bound.
+        over_rate: over that reading from it pauses until it may send more, or with "close" it is closed with 1008.
         trusted_proxies: addresses and networks, such as ``10.0.0.0/8``, whose ``X-Forwarded-For`` or ``Forwarded`` says
             where a client comes from.
         proxy_protocol: each connection begins with a PROXY header, of version 1 or 2, which says that.
@@ -103,6 +106,9 @@ class Worker(Server[WorkerSettings]):
         max_connections_per_ip: int | None = None,
         max_handshakes: int | None = None,
         max_request_size: int | None = None,
+        max_messages_per_second: int | None = None,
+        max_bytes_per_second: int | None = None,
+        over_rate: Literal["pause", "close"] | None = None,
         trusted_proxies: Sequence[str] | None = None,
         proxy_protocol: bool | None = None,
         reloadable: bool | None = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.net.connection import Connection
 from tidegate.net.endpoint import Endpoint
+from tidegate.net.meter import Metered
 from tidegate.net.outbox import CLOSED, OPEN
 from tidegate.protocols import Message
 from tidegate.wire.client_id import pack_ip
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tidegate.gateway.router import Router
     from tidegate.gateway.tables import Group
 
-__all__ = ["GatewayConnection"]
+__all__ = ["GatewayConnection", "MeteredGatewayConnection"]
 
 
 class GatewayConnection(Connection):
@@ -94,3 +95,9 @@ class GatewayConnection(Connection):
         )
         self.destroy()
         return False
+
+
+class MeteredGatewayConnection(Metered, GatewayConnection):
+    """A client whose messages are counted."""
+
+    __slots__ = ("_meter",)

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 from tidegate.cluster.announcement import Announcement
 from tidegate.cluster.place import parse_cluster
 from tidegate.errors import ConfigurationError
-from tidegate.gateway.connection import GatewayConnection
+from tidegate.gateway.connection import GatewayConnection, MeteredGatewayConnection
 from tidegate.gateway.event import Place
 from tidegate.gateway.heartbeat import Heartbeat
 from tidegate.gateway.inner import InnerPort
@@ -52,7 +52,7 @@ class Gateway(Server[GatewaySettings]):
             and ``unix://`` addresses.
         ssl, encoding, compression, subprotocols, origins, max_message_size, send_buffer_limit, slow_consumer,
             handshake_timeout, close_timeout, max_connections, max_connections_per_ip, max_handshakes, max_request_size,
-            trusted_proxies, proxy_protocol: as with `Worker`.
+            max_messages_per_second, max_bytes_per_second, over_rate, trusted_proxies, proxy_protocol: as with `Worker`.
         lan_ip: this machine's IPv4 address in the cluster, or a name of it; part of every client id.
         inner_listen: the address to listen on for workers and push clients; `lan_ip` where that is private, else all.
         start_port: inner port of the first process; the others have those behind it.
@@ -92,6 +92,9 @@ class Gateway(Server[GatewaySettings]):
         max_connections_per_ip: int | None = None,
         max_handshakes: int | None = None,
         max_request_size: int | None = None,
+        max_messages_per_second: int | None = None,
+        max_bytes_per_second: int | None = None,
+        over_rate: Literal["pause", "close"] | None = None,
         trusted_proxies: Sequence[str] | None = None,
         proxy_protocol: bool | None = None,
         lan_ip: str | None = None,
@@ -181,7 +184,11 @@ class Gateway(Server[GatewaySettings]):
 
     def _plan(self, settings: GatewaySettings) -> Plan:
         return Plan.of(
-            self.address, settings, self._protocol, connection_class=GatewayConnection, ids=self._connection_ids()
+            self.address,
+            settings,
+            self._protocol,
+            (GatewayConnection, MeteredGatewayConnection),
+            ids=self._connection_ids(),
         )
 
     def _connection_ids(self) -> Iterator[int]:

@@ -55,6 +55,8 @@ class Limits:
         handshake_seconds: until a protocol's handshake must be done.
         max_handshakes: that may be under way; over it the oldest is dropped.
         close_seconds: that `close` waits for the peer.
+        messages_per_second, bytes_per_second: that a client may send; 0 is no bound.
+        over_rate: what happens over it: reading pauses, or the connection is closed.
         pending_events: callbacks that may wait for one that is `async` before reading pauses.
     """
 
@@ -63,7 +65,15 @@ class Limits:
     handshake_seconds: int = 10
     max_handshakes: int = 10_000
     close_seconds: int = 5
+    messages_per_second: int = 0
+    bytes_per_second: int = 0
+    over_rate: Literal["pause", "close"] = "pause"
     pending_events: int = 100
+
+    @property
+    def are_metered(self) -> bool:
+        """Whether what comes has to be counted."""
+        return bool(self.messages_per_second or self.bytes_per_second)
 
 
 class Endpoint:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Inbox"]
 
 # Why reading is paused.
-BY_USER, BY_MAILBOX = 1, 2
+BY_USER, BY_MAILBOX, BY_RATE = 1, 2, 4
 
 
 def _give(_: Inbox, awaitable: Any) -> Any:

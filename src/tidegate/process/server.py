@@ -25,6 +25,7 @@ from tidegate.net.datagrams import Datagrams
 from tidegate.net.endpoint import Callbacks, Endpoint, Limits
 from tidegate.net.gate import Gate
 from tidegate.net.listener import Listener
+from tidegate.net.meter import MeteredConnection
 from tidegate.net.origins import Origins
 from tidegate.net.sockets import local_address
 from tidegate.net.tls import make_certificates
@@ -89,9 +90,14 @@ class Plan:
         address: Address | None,
         settings: ListenSettings,
         protocol: Callable[[], Any] | None = None,
+        connection_classes: tuple[type[Connection], type[Connection]] = (Connection, MeteredConnection),
         **more: Any,
     ) -> Plan:
-        """Make it as an address, the settings and a codec class of the user's own say; the rest is given besides."""
+        """Make it as an address, the settings and a codec class of the user's own say; the rest is given besides.
+
+        Args:
+            connection_classes: without a meter for what clients send, and with one.
+        """
         make_codec = codec_maker(
             address.scheme if address else "tcp",
             protocol,
@@ -107,6 +113,9 @@ class Plan:
             handshake_seconds=settings.handshake_timeout,
             max_handshakes=settings.max_handshakes,
             close_seconds=settings.close_timeout,
+            messages_per_second=settings.max_messages_per_second,
+            bytes_per_second=settings.max_bytes_per_second,
+            over_rate=cast("Literal['pause', 'close']", settings.over_rate),
         )
         judges = address is not None and has_handshake(address.scheme, protocol)
         origins = Origins(settings.origins) if settings.origins and judges else None
@@ -118,7 +127,9 @@ class Plan:
             settings.proxy_protocol,
         )
         answers_http = judges and tls is None
-        return cls(make_codec, limits, tls, origins=origins, gate=gate, answers_http=answers_http, **more)
+        plain, metered = connection_classes
+        kind = metered if limits.are_metered else plain
+        return cls(make_codec, limits, tls, kind, origins=origins, gate=gate, answers_http=answers_http, **more)
 
 
 class Server(Generic[S]):

@@ -78,6 +78,9 @@ class ListenSettings:
     max_connections_per_ip: NotNegative = 0
     max_handshakes: Positive = 10_000
     max_request_size: Positive = 16 * 1024
+    max_messages_per_second: NotNegative = 0
+    max_bytes_per_second: NotNegative = 0
+    over_rate: Annotated[str, one_of("pause", "close")] = "pause"
     trusted_proxies: Annotated[tuple[str, ...], values.NETWORKS] = ()
     proxy_protocol: Switch = False
 
