@@ -18,7 +18,7 @@ from tidegate.gateway.tables import Tables
 from tidegate.net.connection import Connection
 from tidegate.process.callback import Callback
 from tidegate.process.member import Stop
-from tidegate.process.server import Plan
+from tidegate.process.plan import Plan
 from tidegate.process.settings import GatewaySettings
 from tidegate.push_siblings import Siblings
 from tidegate.wire.commands import GATEWAY_CLIENT_CONNECT, SEND_TO_GROUP, SEND_TO_UID_COUNTED

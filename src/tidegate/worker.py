@@ -19,7 +19,8 @@ from tidegate.net.outbox import Sendable
 from tidegate.net.tls import TLS, follow, make_context
 from tidegate.process.callback import Callback
 from tidegate.process.member import Stop
-from tidegate.process.server import Plan, Server, check_handshake, default_name
+from tidegate.process.plan import Plan, check_handshake
+from tidegate.process.server import Server, default_name
 from tidegate.process.settings import WorkerSettings, resolve
 
 __all__ = ["Worker"]

@@ -14,7 +14,8 @@ from tidegate import Connection
 from tidegate.net.address import parse_address
 from tidegate.net.endpoint import Limits
 from tidegate.process.member import Member, Stop
-from tidegate.process.server import Plan, Server
+from tidegate.process.plan import Plan
+from tidegate.process.server import Server
 from tidegate.process.settings import GatewaySettings, RegisterSettings, resolve
 from tidegate.protocols import Text
 

@@ -25,7 +25,8 @@ from tidegate.net.address import parse_address
 from tidegate.net.codecs import has_handshake
 from tidegate.net.tls import TLS
 from tidegate.process.member import Member, Stop, with_own_registers
-from tidegate.process.server import Plan, Server, check_handshake, default_name
+from tidegate.process.plan import Plan, check_handshake
+from tidegate.process.server import Server, default_name
 from tidegate.process.settings import GatewaySettings, resolve
 from tidegate.wire.client_id import pack_ip
 from tidegate.wire.commands import ON_CLOSE, ON_CONNECT, ON_WEBSOCKET_CONNECT

@@ -16,7 +16,8 @@ from tidegate.net.asgi import ASGIServer
 from tidegate.net.codecs import codec_maker
 from tidegate.net.endpoint import Endpoint, Limits
 from tidegate.process.member import Stop
-from tidegate.process.server import Plan, Server, default_name
+from tidegate.process.plan import Plan
+from tidegate.process.server import Server, default_name
 
 __all__ = ["HTTPDoor"]
 

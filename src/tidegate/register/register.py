@@ -17,7 +17,8 @@ from tidegate.net.endpoint import Limits
 from tidegate.net.fanout import fan_out
 from tidegate.process import context
 from tidegate.process.member import HasInnerPorts, Member, Stop
-from tidegate.process.server import Plan, Server
+from tidegate.process.plan import Plan
+from tidegate.process.server import Server
 from tidegate.process.settings import RegisterSettings, resolve
 from tidegate.protocols import Text
 from tidegate.register.table import Table
