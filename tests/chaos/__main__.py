@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -21,6 +22,7 @@ def main() -> int:
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.randrange(10**6)
     print(f"seed {seed}", flush=True)
+    os.environ.setdefault("PYTEST_XDIST_WORKER", f"gw{10 + os.getpid() % 10}")  # ports that no test is given
     with tempfile.TemporaryDirectory(prefix="tgchaos") as folder:
         outcome = run(Path(folder), options.minutes * 60, seed, clients=options.clients, pause=options.pause)
     if options.log:

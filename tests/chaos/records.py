@@ -15,33 +15,44 @@ class Numbers:
     Attributes:
         first, last: 0 where none has come.
         gaps: those between them that have not come.
-        wrong: those that came twice, or behind a later one.
+        late: those that came behind a later one.
+        twice: those that came again.
     """
 
     first: int = 0
     last: int = 0
     count: int = 0
     gaps: set[int] = field(default_factory=set)
-    wrong: list[int] = field(default_factory=list)
+    late: set[int] = field(default_factory=set)
+    twice: list[int] = field(default_factory=list)
 
     def came(self, number: int) -> None:
         """One has."""
         if number <= self.last:
-            self.wrong.append(number)
-            return
-        if self.last:
+            self._came_late(number)
+        elif self.last:
             self.gaps.update(range(self.last + 1, number))
         else:
             self.first = number
-        self.last = number
+        self.last = max(self.last, number)
         self.count += 1
+
+    def _came_late(self, number: int) -> None:
+        is_new = number in self.gaps or (number < self.first and number not in self.late)
+        self.gaps.discard(number)
+        if is_new:
+            self.late.add(number)
+        else:
+            self.twice.append(number)
+            self.count -= 1
 
     def missing(self, begin: int, end: int) -> set[int]:
         """Which of these have not come, both ends included."""
         if not self.last:
             return set(range(begin, end + 1))
         gaps = {number for number in self.gaps if begin <= number <= end}
-        return gaps.union(range(begin, min(self.first, end + 1)), range(max(self.last + 1, begin), end + 1))
+        before = range(begin, min(self.first, end + 1))
+        return gaps.union(before, range(max(self.last + 1, begin), end + 1)) - self.late
 
 
 @dataclass(slots=True)

@@ -25,11 +25,13 @@ def account(*connections: Connection, pushes: dict[str, Stream] | None = None, *
 
 def test_numbers_know_what_is_missing_twice_and_late() -> None:
     numbers = Numbers()
-    for number in (3, 4, 7, 6, 7, 9):
+    for number in (3, 4, 7, 6, 7, 9, 6, 1, 1):
         numbers.came(number)
-    assert numbers.wrong == [6, 7]
-    assert numbers.missing(1, 10) == {1, 2, 5, 6, 8, 10}
-    assert numbers.missing(4, 8) == {5, 6, 8}
+    assert numbers.late == {1, 6}
+    assert numbers.twice == [7, 6, 1]
+    assert numbers.missing(1, 10) == {2, 5, 8, 10}
+    assert numbers.missing(4, 8) == {5, 8}
+    assert numbers.count == 6
     assert Numbers().missing(2, 3) == {2, 3}
 
 
@@ -71,3 +73,15 @@ def test_what_was_said_to_the_room_and_answered_has_to_come_to_all() -> None:
     assert account(sender, other).problems
     other.heard("0.0", 1)
     assert account(sender, other).problems == []
+
+
+def test_what_a_killed_worker_sent_elsewhere_may_be_late_and_nothing_else_may() -> None:
+    sender = connection(3, [1, 2, 3])
+    sender.began = 13.0
+    sender.published.update({1: 1, 2: 2})
+    for number in (2, 1):
+        sender.heard("0.0", number)
+    assert account(sender).problems
+    assert account(sender, kills=1).problems == []
+    sender.heard("0.0", 1)
+    assert account(sender, kills=1).problems

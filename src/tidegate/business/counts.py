@@ -20,6 +20,7 @@ class Counts:
         unsaved_sessions: that can't be serialized, or saved over what was there.
         sent: packets to gateways.
         failed: commands that were not sent: no link, or too much waits there already.
+        unconfirmed: bytes sent on links that broke, which the other machine had not confirmed: what they said is lost.
         strange: packets from gateways with a command that is not known.
     """
 
@@ -31,4 +32,5 @@ class Counts:
     unsaved_sessions: int = 0
     sent: int = 0
     failed: int = 0
+    unconfirmed: int = 0
     strange: int = 0

@@ -121,6 +121,7 @@ class RemoteGateway:
         self.lost.clear()
         self.drained.clear()
         self.link = link
+        link.watch()
         link.send(greeting)
         for packet, _, asked in self._backlog.take():
             if asked is None:
@@ -285,6 +286,7 @@ class RemoteGateway:
         self.link = None
         self.has_left, self.error = link.has_left, error
         self._is_broken = True
+        self.counts.unconfirmed += link.unconfirmed if error is not None else 0
         self.binary_flag = BINARY if self.is_listed_tidegate else 0
         link.fail(ClusterError(f"the link to gateway {self.address} broke before it answered"))
         # A Tidegate gateway gives what was not begun to another worker, unless it stops; with PHP it is only here.

@@ -120,6 +120,7 @@ class Running:
                 "events_returned": counts.returned,
                 "handler_timeouts": self.watchdog.timeouts if self.watchdog is not None else 0,
                 "sends_failed": counts.failed,
+                "bytes_lost": counts.unconfirmed,
                 "sessions_unsaved": counts.unsaved_sessions,
             },
         }

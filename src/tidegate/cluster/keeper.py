@@ -108,6 +108,7 @@ class Keeper:
         self._ended.clear()
         self._link = link
         self._timer = asyncio.get_running_loop().call_later(LASTING_SECONDS, self._lasts)
+        link.watch()
         link.send(self._greeting)
         link.flush()
         self.is_connected = True

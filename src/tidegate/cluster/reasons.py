@@ -12,8 +12,8 @@ __all__ = ["one_error", "reason_of"]
 
 def reason_of(error: OSError) -> str:
     """In the system's own words; asyncio's say where it was as well, and a time-out's are empty."""
-    if isinstance(error, TimeoutError):
-        return "no connection in time"
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return str(error) or "no connection in time"
     if error.errno is not None and error.errno > 0:  # those of name resolution are below
         return os.strerror(error.errno)
     return error.strerror or str(error)

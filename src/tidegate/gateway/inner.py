@@ -12,6 +12,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any, cast
 
+from tidegate.cluster.reasons import reason_of
 from tidegate.errors import ProtocolError
 from tidegate.gateway.arrivals import Arrivals
 from tidegate.gateway.commander import Commander
@@ -24,6 +25,7 @@ from tidegate.gateway.tables import Tables
 from tidegate.net.audience import Holder
 from tidegate.net.listener import Listener
 from tidegate.net.reactor import Reactor
+from tidegate.net.silence import watch_idle
 from tidegate.net.stats import Stats
 from tidegate.net.throttle import Throttle
 from tidegate.wire import commands
@@ -98,6 +100,8 @@ class InnerPort:
 
     def open(self, sockets: Sequence[socket.socket]) -> None:
         """Take connections."""
+        for sock in sockets:
+            watch_idle(sock)
         self._listener = Listener(self, sockets, None)
 
     async def close(self, seconds: float) -> None:
@@ -248,7 +252,10 @@ class InnerPort:
             self.throttle.log(logging.WARNING, "%s: %s closed: %s", self.name, link, error.reason)
         peer = link.worker
         if peer is not None and peer.link is link:
-            logger.info("%s: worker %s is gone", self.name, peer.key)
+            if isinstance(error, TimeoutError):
+                logger.warning("%s: worker %s is lost: %s", self.name, peer.key, reason_of(error))
+            else:
+                logger.info("%s: worker %s is gone", self.name, peer.key)
             if not self._is_closing:  # or what it has is in good hands: it does not die, we do
                 self._router.leave(peer)
 
@@ -299,6 +306,7 @@ class InnerPort:
             if isinstance(events := says.get("events"), list):
                 wanted = frozenset(number for number, name in commands.EVENT_NAMES.items() if name in events)
         link.worker, replaced = self._router.join(f"{link.peer[0]}:{key}", link, is_tidegate, wanted)
+        link.watch()
         logger.info("%s: worker %s is here", self.name, link.worker.key)
         if replaced is not None:
             cast("InnerLink", replaced).worker = None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from tidegate.errors import ProtocolError
+from tidegate.net import silence
 from tidegate.net.outbox import JOIN_LIMIT
 from tidegate.net.reactor import READ_BUFFER_SIZE, Reactor
 from tidegate.net.sockets import keep_alive
@@ -53,6 +54,10 @@ class Link(asyncio.BufferedProtocol):
         reader: finds the items.
         limit: bytes that may be queued before `is_full`; it is for those who send to stop then, nothing is dropped.
         sock: where it may be written to past the transport, which is quicker.
+
+    Attributes:
+        unconfirmed: of one that is watched, bytes that the other side had not confirmed when that was looked at last,
+            within the last second.
     """
 
     __slots__ = (
@@ -70,10 +75,12 @@ class Link(asyncio.BufferedProtocol):
         "_socket",
         "_transport",
         "_was_full",
+        "_watch",
         "closing",
         "id",
         "is_closed",
         "owner",
+        "unconfirmed",
     )
 
     def __init__(
@@ -92,7 +99,9 @@ class Link(asyncio.BufferedProtocol):
         self._blocked = False  # the system takes no more for now
         self._was_full = False
         self._paused = False
-        self._error: OSError | None = None  # of a write past the transport
+        self._error: OSError | None = None  # of a write past the transport, or that it was silent
+        self._watch: silence.Watch | None = None
+        self.unconfirmed = 0
         self.closing = False
         self.is_closed = False
         self.id = next(self._reactor.ids)
@@ -128,6 +137,25 @@ class Link(asyncio.BufferedProtocol):
         self._queue.append(data)
         self._size += len(data)
 
+    def watch(self) -> None:
+        """Notice it from now on when the machine at the other end goes silent: the link breaks then."""
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if sock is not None and self._watch is None and not self.is_closed:
+            self._watch = silence.Watch(sock)
+            self._reactor.sweepers.append(self._look)
+
+    def _look(self) -> None:
+        if self._watch is None or self.closing:
+            return
+        is_silent = self._watch.is_silent()
+        self.unconfirmed = self.queued_bytes + self._watch.unconfirmed
+        if is_silent:
+            reason = (
+                f"its machine has confirmed nothing for {silence.SECONDS:g} s; {self.unconfirmed} bytes wait for that"
+            )
+            self._error = TimeoutError(reason)
+            self.destroy()
+
     def pause_reading(self) -> None:
         """Take nothing more in, until `resume_reading`."""
         if not self._paused and not self.closing and not self.is_closed and self._transport is not None:
@@ -162,6 +190,9 @@ class Link(asyncio.BufferedProtocol):
         """Let go of it before anybody has it: the owner is told nothing of its end."""
         if not self.is_closed:
             self.is_closed = True
+            if self._watch is not None:
+                self._watch = None
+                self._reactor.sweepers.remove(self._look)
             self._reactor.release()
 
     def flush(self) -> None:
@@ -293,6 +324,7 @@ async def connect_link(link_class: Any, host: str, port: int, seconds: float, *a
 
     try:
         keep_alive(sock)
+        silence.watch_idle(sock)
         _, link = await loop.create_connection(make, sock=sock)
     except BaseException:
         for link in made:  # uvloop does not tell it of its end, where this was cancelled

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from tidegate.errors import AddressError, ProtocolError
 from tidegate.net.address import Address, parse_address
 from tidegate.net.connection import Connection
-from tidegate.net.endpoint import Limits
+from tidegate.net.endpoint import Endpoint, Limits
 from tidegate.net.fanout import fan_out
+from tidegate.net.silence import watch_idle
 from tidegate.process import context
 from tidegate.process.member import HasInnerPorts, Member, Stop
 from tidegate.process.plan import Plan
@@ -145,6 +147,13 @@ class Register(Server[RegisterSettings]):
         self._table = Table(settings.secret_key, is_settling=seconds > 0)
         if seconds > 0:
             self._settling = asyncio.get_running_loop().call_later(seconds, self._settle)
+
+    async def _serve(
+        self, endpoint: Endpoint, sockets: Sequence[socket.socket], settings: RegisterSettings, plan: Plan
+    ) -> None:
+        for sock in sockets:
+            watch_idle(sock)  # a gateway on a machine that is gone is not to be named for long
+        await super()._serve(endpoint, sockets, settings, plan)
 
     async def _closed(self, stop: Stop) -> None:  # noqa: ARG002
         for timer in (self._settling, self._telling, *self._unknown.values()):
