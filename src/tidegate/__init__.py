@@ -8,6 +8,8 @@ from tidegate.business.worker import BusinessWorker
 from tidegate.client.asynchronous import AsyncGatewayClient
 from tidegate.client.blocking import GatewayClient
 from tidegate.gateway.gateway import Gateway
+from tidegate.gateway.identity import Identity
+from tidegate.gateway.jwt_auth import JWTAuth
 from tidegate.http.door import HTTPDoor
 from tidegate.net.connection import Connection
 from tidegate.net.timers import after, every
@@ -22,6 +24,8 @@ __all__ = [
     "Connection",
     "Gateway",
     "GatewayClient",
+    "Identity",
+    "JWTAuth",
     "Register",
     "Worker",
     "after",

@@ -16,10 +16,13 @@ from tidegate.wire import commands, php, session
 from tidegate.wire.commands import BINARY, RAW, SCALAR
 from tidegate.wire.packet import Packet
 
-__all__ = ["Commander"]
+__all__ = ["Commander", "Renew"]
 
 Handler: TypeAlias = Callable[[int, int, bytes, bytes], bytes | None]
 """Takes connection id, flags, ext data and body; gives the serialized answer of a query."""
+
+Renew: TypeAlias = Callable[[GatewayConnection, str], bool]
+"""Takes a token, and gives whether it was good; raises LookupError where there is nothing that could tell."""
 
 NOTHING = php.dumps(None)
 EMPTY = php.dumps([])
@@ -31,18 +34,22 @@ class Commander:
     Args:
         tables: of these clients.
         everybody: keeps the audience that all of them are.
+        renew: lets a client stay for as long as a token says; None where clients need none.
         max_session: bytes; a session stands in each of its client's events, beside what these carry.
 
     Attributes:
         handlers: what `carry_out` calls, by command.
     """
 
-    def __init__(self, tables: Tables[GatewayConnection], everybody: Holder, max_session: int) -> None:
+    def __init__(
+        self, tables: Tables[GatewayConnection], everybody: Holder, max_session: int, renew: Renew | None = None
+    ) -> None:
         self._tables = tables
         self._clients = tables.clients  # for messages, which those that are being closed do not take
         self._everybody = everybody
         self._find = tables.find
         self._max_session = max_session
+        self._renew = renew
         self._patch = session.Patcher().patch
         self.handlers: dict[int, Handler] = {
             commands.SEND_TO_ONE: self._send_to_one,
@@ -72,6 +79,7 @@ class Commander:
             commands.GET_GROUP_ID_LIST: self._list_groups,
             commands.SELECT: self._select,
             commands.SEND_TO_UID_COUNTED: self._send_to_uid_counted,
+            commands.RENEW_AUTH: self._renew_auth,
         }
         self.handlers |= self._queries
 
@@ -207,6 +215,15 @@ class Commander:
         client = self._find(number)
         if client is not None:
             self._tables.unbind(client)
+
+    def _renew_auth(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
+        if self._renew is None:
+            return php.dumps("the gateway has no auth=, so that nobody there expires")
+        client = self._find(number)
+        try:
+            return php.dumps(int(client is not None and self._renew(client, body.decode("utf-8", "replace"))))
+        except LookupError as error:
+            return php.dumps(str(error))
 
     def _is_online(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
         return php.dumps(int(self._find(number) is not None))

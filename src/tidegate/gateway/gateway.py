@@ -14,10 +14,12 @@ from tidegate.cluster.announcement import Announcement
 from tidegate.cluster.place import parse_cluster
 from tidegate.errors import ConfigurationError
 from tidegate.gateway.connection import GatewayConnection, MeteredGatewayConnection
+from tidegate.gateway.entrance import Auth, Entrance, warn
 from tidegate.gateway.event import Place
 from tidegate.gateway.heartbeat import Heartbeat
 from tidegate.gateway.inner import InnerPort
 from tidegate.gateway.inner_address import bind_inner, resolve_lan_ip, warn_if_open
+from tidegate.gateway.jwt_auth import JWTAuth
 from tidegate.gateway.request import request_body
 from tidegate.gateway.router import Choice, Router
 from tidegate.gateway.tables import Tables
@@ -54,6 +56,10 @@ class Gateway(Server[GatewaySettings]):
         ssl, encoding, compression, subprotocols, origins, max_message_size, send_buffer_limit, slow_consumer,
             handshake_timeout, close_timeout, max_connections, max_connections_per_ip, max_handshakes, max_request_size,
             max_messages_per_second, max_bytes_per_second, over_rate, trusted_proxies, proxy_protocol: as with `Worker`.
+        auth: who may come in: a `JWTAuth`, or a function ``(handshake) -> Identity | None``, which may be ``async`` and
+            runs in the gateway's process. None gets 401; the uid, the groups and the session of an `Identity` are the
+            client's before any handler hears of it.
+        auth_concurrency: how many calls of an ``async`` one may be under way.
         lan_ip: this machine's IPv4 address in the cluster, or a name of it; part of every client id.
         inner_listen: the address to listen on for workers and push clients; `lan_ip` where that is private, else all.
         start_port: inner port of the first process; the others have those behind it.
@@ -98,6 +104,8 @@ class Gateway(Server[GatewaySettings]):
         over_rate: Literal["pause", "close"] | None = None,
         trusted_proxies: Sequence[str] | None = None,
         proxy_protocol: bool | None = None,
+        auth: Auth | None = None,
+        auth_concurrency: int | None = None,
         lan_ip: str | None = None,
         inner_listen: str | None = None,
         start_port: int | None = None,
@@ -124,6 +132,8 @@ class Gateway(Server[GatewaySettings]):
             raise ConfigurationError(f"gateway {self.name!r}: protocol= needs a tcp:// or unix:// address")
         if origins is not None:
             check_handshake(f"gateway {self.name!r}: origins=", where, protocol)
+        if auth is not None:
+            check_handshake(f"gateway {self.name!r}: auth=", where, protocol)
         self._protocol = protocol
         self._given = given
         self._resolved: GatewaySettings | None = None  # as a supervisor has sent them
@@ -133,6 +143,7 @@ class Gateway(Server[GatewaySettings]):
         self._inner: InnerPort | None = None
         self._heartbeat: Heartbeat | None = None
         self._tables: Tables[GatewayConnection] | None = None
+        self._entrance: Entrance | None = None
         self.router: Router = cast("Router", None)  # while it listens
         self._asks_each_time = False  # for an event's worker
         self._callbacks.on_connect = self._connected
@@ -166,6 +177,8 @@ class Gateway(Server[GatewaySettings]):
         resolve_lan_ip(self.name, settings.lan_ip)
         row = {**super().describe(config), "kind": "Gateway", "overlap": False, "stage": 0}
         plain = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+        if isinstance(settings.auth, JWTAuth):
+            plain["auth"] = settings.auth.plain() or settings.auth
         if self._protocol is None and _is_plain(plain):
             row["settings"] = {**plain, "has_register": self._has_register}
         return row
@@ -178,19 +191,22 @@ class Gateway(Server[GatewaySettings]):
         gateway._has_register = plain.pop("has_register")
         for name in ("cluster", "subprotocols", "origins", "trusted_proxies"):
             plain[name] = tuple(plain[name])
+        if plain["auth"] is not None:
+            plain["auth"] = JWTAuth.from_plain(plain["auth"])
         if plain["ssl"] is not None:
             plain["ssl"] = tuple(plain["ssl"])
         gateway._resolved = GatewaySettings(**plain)
         return gateway
 
     def _plan(self, settings: GatewaySettings) -> Plan:
-        return Plan.of(
-            self.address,
-            settings,
-            self._protocol,
-            (GatewayConnection, MeteredGatewayConnection),
-            ids=self._connection_ids(),
-        )
+        more: dict[str, Any] = {"ids": self._connection_ids()}
+        if settings.auth is not None:
+            self._entrance = Entrance(self.name, settings.auth, settings.max_packet_size // 2)
+            more |= {"judge": self._entrance.judge, "judged_at_once": settings.auth_concurrency}
+            if subprotocol := getattr(settings.auth, "subprotocol", None):
+                settings = dataclasses.replace(settings, subprotocols=(*settings.subprotocols, subprotocol))
+        classes = (GatewayConnection, MeteredGatewayConnection)
+        return Plan.of(self.address, settings, self._protocol, classes, **more)
 
     def _connection_ids(self) -> Iterator[int]:
         """Numbers from a random one on, so that a client id from before a restart means no stranger; never 0."""
@@ -227,6 +243,7 @@ class Gateway(Server[GatewaySettings]):
             max_packet_size=settings.max_packet_size,
             send_limit=settings.send_to_worker_limit,
             pings=lan_ip != "127.0.0.1",
+            renew=self._entrance.renew if self._entrance is not None else None,
         )
         sockets = bind_inner(self.name, settings.inner_listen, lan_ip, port)
         self._inner.open(sockets)
@@ -236,6 +253,9 @@ class Gateway(Server[GatewaySettings]):
             limit = settings.ping_not_response_limit
             self._heartbeat = Heartbeat(self._tables.clients.values, interval, limit, self._ping_data(settings))
         self._endpoint.reactor.sweepers.append(self.router.sweep)
+        if self._entrance is not None:
+            warn(self.name, cast("Auth", settings.auth), settings.origins)
+            self._endpoint.reactor.sweepers.append(self._entrance.sweep)
         self._announcement = Announcement(registers, f"{lan_ip}:{port}", settings.secret_key)
         self._announcement.start()
         await self._announcement.announced(ANNOUNCE_SECONDS)
@@ -258,8 +278,12 @@ class Gateway(Server[GatewaySettings]):
 
     def _connected(self, client: GatewayConnection) -> None:
         client.note_origin()
-        self.router.event(client, ON_CONNECT)
         handshake = getattr(client, "handshake", None)
+        if handshake is not None and handshake.identity is not None:
+            assert self._entrance is not None
+            assert self._tables is not None
+            self._entrance.welcome(client, self._tables, handshake.identity)
+        self.router.event(client, ON_CONNECT)
         if handshake is not None and self._is_wanted(client, ON_WEBSOCKET_CONNECT):
             assert self.address is not None
             body = request_body(handshake, client.port, self.address.port)
@@ -273,6 +297,8 @@ class Gateway(Server[GatewaySettings]):
     def _disconnected(self, client: GatewayConnection) -> None:
         assert self._tables is not None
         self._tables.forget(client)
+        if self._entrance is not None:
+            self._entrance.forget(client)
         self.router.event(client, ON_CLOSE)
 
     # Stopping
@@ -296,6 +322,9 @@ class Gateway(Server[GatewaySettings]):
             if self.router.sweep in self._endpoint.reactor.sweepers:
                 self._endpoint.reactor.sweepers.remove(self.router.sweep)
             self.router.release()
+            if self._entrance is not None and self._entrance.sweep in self._endpoint.reactor.sweepers:
+                self._endpoint.reactor.sweepers.remove(self._entrance.sweep)
+        self._entrance = None
         self._announcement = self._heartbeat = self._inner = self._tables = None
 
     # For people
@@ -314,6 +343,8 @@ class Gateway(Server[GatewaySettings]):
                 "bad_commands": inner.bad_commands,
                 "refused_links": inner.refused,
                 "silent_clients": self._heartbeat.closed if self._heartbeat is not None else 0,
+                "expired_clients": self._entrance.expired if self._entrance is not None else 0,
+                "refused_renewals": self._entrance.refused_renewals if self._entrance is not None else 0,
             }
         return {**super().snapshot(), "extra": extra}
 
@@ -326,6 +357,7 @@ def _is_plain(settings: Mapping[str, Any]) -> bool:
     tls = settings["ssl"]
     return (
         not callable(settings["router"])
+        and not callable(settings["auth"])
         and not isinstance(settings["ping_data"], bytes)
         and (tls is None or isinstance(tls, tuple | list))
     )

@@ -15,7 +15,7 @@ from typing import Any, cast
 from tidegate.cluster.reasons import reason_of
 from tidegate.errors import ProtocolError
 from tidegate.gateway.arrivals import Arrivals
-from tidegate.gateway.commander import Commander
+from tidegate.gateway.commander import Commander, Renew
 from tidegate.gateway.connection import GatewayConnection
 from tidegate.gateway.inner_link import InnerLink
 from tidegate.gateway.parameters import CommandError
@@ -59,6 +59,7 @@ class InnerPort:
         max_packet_size: bytes.
         send_limit: bytes that may wait for a worker before its clients are read from no more, and of answers for
             anybody before nothing more that it asks is done.
+        renew: of the `Commander`.
         pings: whether workers are on other machines, so that connections must not be silent.
 
     Attributes:
@@ -77,6 +78,7 @@ class InnerPort:
         max_packet_size: int,
         send_limit: int,
         pings: bool,
+        renew: Renew | None = None,
     ) -> None:
         self.name = name
         self.stats = Stats()
@@ -86,7 +88,7 @@ class InnerPort:
         self.refused = 0
         self._router = router
         self._tables = tables
-        self._commander = Commander(tables, everybody, max_packet_size // 2)
+        self._commander = Commander(tables, everybody, max_packet_size // 2, renew)
         self._secret = secret_key.encode()
         self._max_packet_size = max_packet_size
         self._send_limit = send_limit

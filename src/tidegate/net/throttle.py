@@ -19,8 +19,8 @@ class Throttle:
         self._written = 0
         self._left_out = 0
 
-    def log(self, level: int, message: str, *args: object) -> None:
-        """Write a line, or count it."""
+    def log(self, level: int, message: str, *args: object, error: BaseException | None = None) -> None:
+        """Write a line, with the traceback of an error where there is one, or count it."""
         second = int(time.monotonic())
         if second != self._second:
             self._second, self._written = second, 0
@@ -29,7 +29,7 @@ class Throttle:
             self._left_out += 1
             return
         self._written += 1
-        self._logger.log(level, message, *args)
+        self._logger.log(level, message, *args, exc_info=error)
 
     def flush(self) -> None:
         """Say how many lines were left out; called once a second."""

@@ -101,6 +101,8 @@ class GatewaySettings(ListenSettings):
     noun: ClassVar[str] = "gateway"
     reuse_port: ClassVar[bool] = False
     reloadable: Switch = False
+    auth: Annotated[Callable[..., Any] | None, values.AUTH] = field(default=None, repr=False)
+    auth_concurrency: Positive = 100
     lan_ip: Text = "127.0.0.1"
     inner_listen: Annotated[str | None, values.TEXT] = None
     start_port: Port = 2900

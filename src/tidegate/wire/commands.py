@@ -35,6 +35,7 @@ __all__ = [
     "QUERY",
     "RAW",
     "RELEASE",
+    "RENEW_AUTH",
     "SCALAR",
     "SELECT",
     "SEND_TO_ALL",
@@ -100,6 +101,7 @@ RELEASE: Final = 212
 PROGRESS: Final = 213
 PATCH_SESSION: Final = 214
 SEND_TO_UID_COUNTED: Final = 215
+RENEW_AUTH: Final = 216
 
 MORE: Final = b"more"
 """Ext data of an answer to QUERY that goes on in the next one of its number."""
