@@ -65,7 +65,7 @@ export interface Close {
   reason: string;
   /** Whether there was a connection. */
   opened: boolean;
-  /** Until the next attempt; null after `close()`, when there is none. */
+  /** Until the next attempt; null where there is none: after `close()`, and after 4401 where the URL is no function. */
   pause: number | null;
 }
 
@@ -99,10 +99,11 @@ export class TidegateClient {
   /**
    * Connects at once.
    *
-   * @param url of a gateway; a function is asked before each attempt, for a new token say.
+   * @param url of a gateway; a function is asked before each attempt, for a new token say, and may be async. Without one,
+   * a connection whose token has expired (4401) is the last.
    * @throws TypeError on options that can't be right, and what WebSocket throws on a URL that is none.
    */
-  constructor(url: string | URL | (() => string | URL), options?: Options);
+  constructor(url: string | URL | (() => string | URL | PromiseLike<string | URL>), options?: Options);
   /** What it is doing. */
   get state(): State;
   /** Its id at the gateway; null until the init message has come, and while there is no connection. */

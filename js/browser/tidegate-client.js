@@ -560,8 +560,11 @@ function checkAnswer(answer) {
 
 // A connection to a gateway that comes back: what outlives its single connections, which are links.
 
+/** @typedef {string | URL} Url */
+
 const EVENTS = /** @type {const} */ (["open", "init", "ready", "message", "close", "error", "drop"]);
 const ENDS = [1001, 1006, 1012]; // of the server or the line, and not of its patience with this client (RFC 6455, 7.4)
+const EXPIRED = 4401; // the gateway's word for a token whose time is over
 const FLUSH_PAUSE = 50; // milliseconds between looks at a socket that had too much to send: it does not tell
 
 class TidegateClient {
@@ -571,6 +574,8 @@ class TidegateClient {
   #queue;
   /** @type {Link | null} */
   #link = null;
+  /** The URL that is waited for. @type {{ timer: ReturnType<typeof setTimeout> } | null} */
+  #asked = null;
   #isClosed = false;
   #dropped = 0;
   #attempts = 0; // failed in a row
@@ -583,7 +588,7 @@ class TidegateClient {
   /**
    * Connects at once.
    *
-   * @param {string | URL | (() => string | URL)} url of a gateway; a function is asked before each attempt.
+   * @param {Url | (() => Url | PromiseLike<Url>)} url of a gateway; a function is asked before each attempt.
    * @param {Options} [options] see index.d.ts.
    * @throws {TypeError} on options that can't be right, and what WebSocket throws on a URL that is none.
    */
@@ -604,6 +609,7 @@ class TidegateClient {
    */
   get state() {
     if (this.#isClosed) return "closed";
+    if (this.#asked !== null) return "connecting";
     if (this.#link === null) return "waiting";
     if (this.#link.isReady) return "ready";
     return this.#link.isOpen ? "open" : "connecting";
@@ -665,25 +671,53 @@ class TidegateClient {
 
   /** End for good: what waits is dropped, and nothing is emitted after the "close" that this emits. */
   close() {
-    if (this.#isClosed) return;
-    const opened = this.#link?.isOpen ?? false;
+    if (!this.#isClosed) this.#finish({ code: 1000, reason: "", opened: this.#link?.isOpen ?? false, pause: null });
+  }
+
+  /** @param {Close} close */
+  #finish(close) {
     this.#isClosed = true;
     this.#link?.end();
     this.#link = null;
+    this.#askNoMore();
     clearTimeout(this.#retry);
     clearTimeout(this.#flushing);
     globalThis.removeEventListener?.("online", this.#online);
     globalThis.removeEventListener?.("offline", this.#look);
     globalThis.document?.removeEventListener("visibilitychange", this.#shown);
     for (const data of this.#queue.clear()) this.#drop(data, "closed");
-    this.#tellClose({ code: 1000, reason: "", opened, pause: null });
+    this.#tellClose(close);
   }
 
   // Connecting
 
   #connect() {
-    const url = String(typeof this.#url === "function" ? this.#url() : this.#url);
-    this.#link = new Link(url, this.#settings, {
+    const url = typeof this.#url === "function" ? this.#url() : this.#url;
+    if (typeof url === "object" && "then" in url) this.#await(url);
+    else this.#open(url);
+  }
+
+  /** @param {PromiseLike<Url>} promise */
+  async #await(promise) {
+    const { connectTimeout } = this.#settings;
+    const late = new Error(`the function for the URL has not ended within ${connectTimeout} ms`);
+    const asked = (this.#asked = { timer: setTimeout(() => this.#failed(late), connectTimeout) });
+    try {
+      const url = await promise;
+      if (this.#asked === asked) this.#open(url); // else it was closed, given up, or begun anew meanwhile
+    } catch (error) {
+      if (this.#asked === asked) this.#failed(error);
+    }
+  }
+
+  #askNoMore() {
+    clearTimeout(this.#asked?.timer);
+    this.#asked = null;
+  }
+
+  /** @param {Url} url */
+  #open(url) {
+    const link = new Link(String(url), this.#settings, {
       opened: () => this.#events.emit("open"),
       introduced: (clientId, message) => this.#events.emit("init", clientId, message),
       ready: () => this.#ready(),
@@ -691,17 +725,30 @@ class TidegateClient {
       failed: (error) => this.#events.emit("error", error),
       ended: (end) => this.#ended(end),
     });
+    this.#askNoMore();
+    this.#link = link;
   }
 
   #reconnect() {
     clearTimeout(this.#retry);
+    this.#askNoMore();
     try {
       this.#connect();
     } catch (error) {
-      this.#events.emit("error", error);
-      if (this.#isClosed) return;
-      this.#ended({ code: 1006, reason: String(error), opened: false, wasReady: false, lived: 0 });
+      this.#failed(error);
     }
+  }
+
+  /**
+   * There is no connection to be made for now.
+   *
+   * @param {unknown} error
+   */
+  #failed(error) {
+    this.#askNoMore();
+    this.#events.emit("error", error);
+    if (this.#isClosed) return;
+    this.#ended({ code: 1006, reason: String(error), opened: false, wasReady: false, lived: 0 });
   }
 
   #ready() {
@@ -713,6 +760,11 @@ class TidegateClient {
   /** @param {End} end */
   #ended({ code, reason, opened, wasReady, lived }) {
     this.#link = null;
+    if (code === EXPIRED && typeof this.#url !== "function") {
+      // The URL has no other token than the one whose time is over.
+      this.#finish({ code, reason, opened, pause: null });
+      return;
+    }
     // To be taken only to be sent away is a failure too: it must not be tried in a tight circle.
     if ((wasReady && ENDS.includes(code)) || (opened && lived > this.#pause)) this.#attempts = 0;
     this.#pause = pauseAfter(this.#attempts, this.#settings);
@@ -735,7 +787,7 @@ class TidegateClient {
   };
 
   #shown = () => {
-    if (document.visibilityState !== "visible") return;
+    if (document.visibilityState !== "visible" || this.#asked !== null) return;
     if (this.#link === null) this.#hurry();
     else this.#link.look();
   };

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { pauseAfter } from "../src/options.js";
 import { TidegateClient } from "../src/tidegate-client.js";
-import { FakeWebSocket } from "./fakes.js";
+import { FakeWebSocket, settled } from "./fakes.js";
 import { clock, names, start } from "./support.js";
 
 test("it connects at once, and tells what comes", () => {
@@ -105,6 +105,62 @@ test("a function gives the URL anew for each attempt, and may fail", async () =>
   assert.deepEqual(FakeWebSocket.made.map((socket) => socket.url), ["ws://gateway/?1", "ws://gateway/?2"]);
   assert.deepEqual(names(told), ["close", "error", "close", "error", "close"]);
   assert.equal(told[1][1].message, "no token");
+});
+
+test("a function may take its time for the URL, to ask for a new token", async () => {
+  const waiting = [];
+  const { client, told } = start({ minPause: 100 }, () => new Promise((...how) => waiting.push(how)));
+  assert.equal(client.state, "connecting");
+  assert.equal(FakeWebSocket.made.length, 0);
+  waiting[0][0](new URL("ws://gateway/?token=1"));
+  await settled();
+  FakeWebSocket.last.open().end(4401, "your token has expired");
+  assert.deepEqual(told.at(-1), ["close", { code: 4401, reason: "your token has expired", opened: true, pause: 100 }]);
+  await clock.pass(100);
+  waiting[1][0]("ws://gateway/?token=2");
+  await settled();
+  FakeWebSocket.last.open();
+  assert.equal(client.state, "ready");
+  assert.deepEqual(FakeWebSocket.made.map((socket) => socket.url), ["ws://gateway/?token=1", "ws://gateway/?token=2"]);
+});
+
+test("a function that fails later, gives no URL or never ends is asked again after a pause", async () => {
+  const answers = [Promise.reject(new Error("no session")), Promise.resolve("nonsense"), new Promise(() => {})];
+  const { client, told } = start({ minPause: 100, connectTimeout: 3000 }, () => answers.shift() ?? "ws://gateway/");
+  await clock.pass(100 + 200 + 3000);
+  assert.deepEqual(names(told), ["error", "close", "error", "close", "error", "close"]);
+  assert.equal(told[0][1].message, "no session");
+  assert.match(told[2][1].message, /nonsense/);
+  assert.equal(told[4][1].message, "the function for the URL has not ended within 3000 ms");
+  assert.equal(client.state, "waiting");
+  await clock.pass(400);
+  FakeWebSocket.last.open();
+  assert.equal(client.state, "ready");
+});
+
+test("a client that is closed while it waits for its URL does not connect any more", async () => {
+  for (const end of [() => "ws://gateway/", () => Promise.reject(new Error("late"))]) {
+    let answer;
+    const { client, told } = start({}, () => new Promise((resolve) => (answer = resolve)));
+    client.close();
+    answer(end());
+    await settled();
+    assert.equal(client.state, "closed");
+    assert.deepEqual(names(told), ["close"]);
+  }
+  assert.equal(FakeWebSocket.made.length, 0);
+});
+
+test("an expired token in a URL that stays the same is not shown again", async () => {
+  const { client, told } = start({ minPause: 100 });
+  client.send("waits for ready");
+  FakeWebSocket.last.open();
+  FakeWebSocket.last.end(4401, "your token has expired");
+  assert.equal(client.state, "closed");
+  assert.deepEqual(told.at(-1), ["close", { code: 4401, reason: "your token has expired", opened: true, pause: null }]);
+  await clock.pass(100_000);
+  assert.equal(FakeWebSocket.made.length, 1);
+  assert.equal(client.send("too late"), false);
 });
 
 test("close is final", async () => {

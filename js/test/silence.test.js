@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { FakeWebSocket } from "./fakes.js";
+import { FakeWebSocket, settled } from "./fakes.js";
 import { clock, names, start } from "./support.js";
 
 const PING = '{"type":"ping"}', PONG = '{"type":"pong"}';
@@ -156,6 +156,19 @@ test("online gives up an attempt that was made before", async () => {
   assert.equal(client.state, "connecting");
   FakeWebSocket.made[1].open();
   assert.equal(client.state, "ready");
+});
+
+test("online gives up a URL that was waited for before, and showing the page does not", async () => {
+  const { tell } = browser();
+  const waiting = [];
+  start({}, () => new Promise((resolve) => waiting.push(resolve)));
+  tell("visibilitychange");
+  assert.equal(waiting.length, 1);
+  tell("online");
+  waiting[0]("ws://gateway/?old");
+  waiting[1]("ws://gateway/?new");
+  await settled();
+  assert.deepEqual(FakeWebSocket.made.map((socket) => socket.url), ["ws://gateway/?new"]);
 });
 
 for (const event of ["online", "offline", "visibilitychange"]) {

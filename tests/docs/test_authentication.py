@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import types
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import flask
 import itsdangerous
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.clients import Browser
 from tests.docs.support import DOCS, importable, run
@@ -30,12 +32,57 @@ Module = Callable[[str], Any]
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
     monkeypatch.setenv("TOKEN_SECRET", "s3cret")
+    monkeypatch.setenv("JWT_KEY", secrets.token_hex(32))
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
     with importable(PAGE, tmp_path) as module:
         yield module
 
 
 async def enter(c: Cluster, token: str) -> WebSocketClient:
     return await c.connect("/?token=" + quote(token))
+
+
+async def is_refused(c: Cluster, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await c.connect(path)
+    assert refused.value.response.status_code == 401
+
+
+def test_the_gateway_lets_in_who_has_a_json_web_token_and_renews_it(module: Module) -> None:
+    async def test() -> None:
+        make = module("site_tokens").make
+        async with cluster(module("staying").app) as c:
+            kim = await enter(c, make(42))
+            assert await kim.receive() == "Kim is here"
+            assert await c.push.get_all_uid_list() == ["42"]
+            for path in ("/", "/?token=kim", "/?token=" + make(42, 0), "/?token=" + make(42)[:-1]):
+                await is_refused(c, path)
+            for token, is_good in ((make(42), True), (make(7), False)):
+                await kim.send_json({"type": "token", "token": token})
+                assert await kim.receive_json() == {"type": "token", "ok": is_good}
+
+    run(test)
+
+
+def test_the_gateway_takes_a_ticket_once(module: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Redis:
+        kept = {"ticket:abc": b"kim"}  # noqa: RUF012
+
+        async def getdel(self, key: str) -> bytes | None:
+            return self.kept.pop(key, None)
+
+    async def test() -> None:
+        tickets = module("tickets")
+        monkeypatch.setattr(tickets, "tickets", Redis())
+        async with cluster(tickets.app) as c:
+            kim = await c.connect("/news?ticket=abc")
+            await c.settle()
+            assert await c.push.get_session(kim.client_id) == {"via": "/news"}
+            assert await c.push.get_uid_list_by_group("members") == ["kim"]
+            await is_refused(c, "/news?ticket=abc")
+            await is_refused(c, "/news")
+
+    run(test)
 
 
 async def is_denied(client: WebSocketClient) -> None:

@@ -31,6 +31,7 @@ RIGHT: dict[str, Any] = {
     "groups": ["a"],
     "session": {"a": [1, None]},
     "raw": True,
+    "token": "a.b.c",
 }
 
 

@@ -6,10 +6,13 @@ import socket
 from collections import deque
 from collections.abc import Awaitable, Mapping
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from tidegate.business.query import Query
 from tidegate.business.saves import Saves
-from tidegate.client.arguments import Message, Name, encode_message, encode_name
+from tidegate.client import calls
+from tidegate.client.arguments import Message, Name, Token, encode_message, encode_name
+from tidegate.client.call import Call
 from tidegate.wire import php
 from tidegate.wire.client_id import format_client_id, unpack_ip
 from tidegate.wire.commands import (
@@ -23,12 +26,15 @@ from tidegate.wire.commands import (
     UNBIND_UID,
 )
 from tidegate.wire.packet import HEADER_SIZE, pack, pack_packet
+from tidegate.wire.register_line import Addresses
 
 if TYPE_CHECKING:
     from tidegate.business.dispatcher import Event
     from tidegate.business.remote import RemoteGateway
 
 __all__ = ["Client"]
+
+T = TypeVar("T")
 
 
 class Client:
@@ -167,6 +173,23 @@ class Client:
     def unbind_uid(self, uid: Name | None = None) -> Awaitable[None]:
         """Take its uid away, whichever it is."""
         return self._tell(UNBIND_UID, b"" if uid is None else encode_name(uid, "uid"))
+
+    def renew_auth(self, token: Token) -> Awaitable[bool]:
+        """Let it stay as long as a new token says; false, and nothing changes, if that is not valid, or another's.
+
+        Raises:
+            ConfigurationError: the gateway has no ``auth=`` that can verify a token.
+            RuntimeError: it is called in a thread, where `business.sync` is for queries.
+        """
+        if get_ident() != self._gateway.thread:
+            raise RuntimeError("client.renew_auth is awaited in the worker's loop; in a thread, call sync.renew_auth")
+        return Query(calls.renew_auth(self.id, token), self._ask)
+
+    async def _ask(self, call: Call[T]) -> T:
+        gateway = self._gateway
+        ours = frozenset((gateway.address,)) if gateway.is_tidegate else frozenset[str]()
+        packets = call.packets(Addresses((gateway.address,), ours), gateway.max_packet_size)
+        return call.merge([(address, await gateway.ask(packet)) for address, packet in packets])
 
     def _tell(self, command: int, ext: bytes = b"", body: bytes = b"", flags: int = SCALAR) -> Awaitable[None]:
         gateway = self._gateway

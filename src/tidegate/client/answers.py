@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
+from tidegate.errors import ConfigurationError
 from tidegate.wire import php
 from tidegate.wire.client_id import format_client_id, pack_ip
 from tidegate.wire.php import PHPValueError
@@ -28,6 +29,7 @@ __all__ = [
     "read_count",
     "read_counts",
     "read_names",
+    "read_renewal",
     "read_rows",
     "read_session",
     "read_sessions",
@@ -63,6 +65,20 @@ def read_client_ids_by_uid(address: str, answer: bytes) -> dict[str, list[str]]:
     """``{uid: [connection id]}``, as ``{uid: [client_id]}``."""
     client_id = _client_ids_of(address)
     return {_name(uid): list(map(client_id, _values(ids))) for uid, ids in php.loads_array(answer).items()}
+
+
+def read_renewal(gateway: str, answer: bytes) -> bool:
+    """Whether a token was good; an error where the gateway says that it can't tell.
+
+    Raises:
+        ConfigurationError: its text.
+    """
+    found = php.loads(answer)
+    if isinstance(found, str):
+        raise ConfigurationError(f"gateway {gateway} can't renew_auth: {found}")
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise PHPValueError(f"{type(found).__name__}, where 0 or 1 is expected")
+    return found != 0
 
 
 def read_counts(_address: str, answer: bytes) -> dict[str, int]:

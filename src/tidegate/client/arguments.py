@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from tidegate.wire import php
 from tidegate.wire.client_id import parse_client_id
@@ -16,12 +16,14 @@ __all__ = [
     "Name",
     "Names",
     "Session",
+    "Token",
     "by_gateway",
     "encode_json",
     "encode_message",
     "encode_name",
     "encode_names",
     "encode_session",
+    "encode_token",
 ]
 
 Message: TypeAlias = str | bytes
@@ -30,6 +32,8 @@ Name: TypeAlias = str | int
 """A uid or a group."""
 Names: TypeAlias = Name | Iterable[Name]
 ClientIds: TypeAlias = str | Iterable[str]
+Token: TypeAlias = Annotated[str, "a token"]
+"""What a client shows to say who it is."""
 Session: TypeAlias = Mapping[Any, Any]
 """Of what PHP has too: None, bool, int, float, str, bytes, lists and mappings."""
 
@@ -128,6 +132,20 @@ def encode_session(session: Session) -> bytes:
     if not isinstance(session, Mapping):
         raise TypeError(f"a session is a dict, not {type(session).__name__}")
     return php.dumps(session)
+
+
+def encode_token(token: Token) -> bytes:
+    """The bytes of a token; errors don't show it.
+
+    Raises:
+        TypeError: it is no str.
+        ValueError: it is empty, or text that has no UTF-8.
+    """
+    if not isinstance(token, str):
+        raise TypeError(f"a token is str, not {type(token).__name__}")
+    if not token:
+        raise ValueError("an empty token: nobody can show that")
+    return _encode(token, "token")
 
 
 def _encode(text: str, what: str) -> bytes:

@@ -17,17 +17,20 @@ from tidegate.client.arguments import (
     Name,
     Names,
     Session,
+    Token,
     by_gateway,
     encode_json,
     encode_name,
     encode_names,
     encode_session,
+    encode_token,
 )
 from tidegate.client.call import Call, Pack, command, query
 from tidegate.client.packing import (
     Content,
     JSONFrame,
     message_content,
+    only_ours,
     to_all,
     to_all_but,
     to_all_in_parts,
@@ -70,6 +73,7 @@ __all__ = [
     "is_uids_online",
     "join_group",
     "leave_group",
+    "renew_auth",
     "send_to_all",
     "send_to_client",
     "send_to_group",
@@ -184,6 +188,13 @@ def set_session(client_id: str, session: Session) -> Call[None]:
 
 def update_session(client_id: str, session: Session) -> Call[None]:
     return _act_on_client("update_session", client_id, Content(commands.UPDATE_SESSION), encode_session(session))
+
+
+def renew_auth(client_id: str, token: Token) -> Call[bool]:
+    """Only a gateway of Tidegate's can be asked: another would never answer."""
+    address, number = parse_client_id(client_id)
+    pack = to_client(address, number, Content(commands.RENEW_AUTH, encode_token(token)))
+    return query("renew_auth", only_ours(address, "renew_auth", pack), answers.read_renewal, any, address)
 
 
 # One client, asked.

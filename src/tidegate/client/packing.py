@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tidegate.client.arguments import Message, encode_message
 from tidegate.client.call import Pack, Packets
+from tidegate.errors import ClusterError
 from tidegate.wire.commands import BINARY, RAW, SCALAR
 from tidegate.wire.packet import HEADER_SIZE, pack
 from tidegate.wire.register_line import Addresses
@@ -15,6 +16,7 @@ __all__ = [
     "Content",
     "JSONFrame",
     "message_content",
+    "only_ours",
     "to_all",
     "to_all_but",
     "to_all_in_parts",
@@ -111,6 +113,22 @@ def to_client(address: str, connection_id: int, content: Content, ext: bytes = b
 
     def packets(addresses: Addresses, limit: int) -> Packets:
         return [(address, content.packet(limit, content.is_marked_for(address, addresses), ext, connection_id))]
+
+    return packets
+
+
+def only_ours(address: str, name: str, pack: Pack) -> Pack:
+    """The same, to a gateway that is known to be Tidegate's.
+
+    Args:
+        name: of the call, for the error that it raises about any other.
+    """
+
+    def packets(addresses: Addresses, limit: int) -> Packets:
+        if address not in addresses.tidegate:
+            problem = "is none of Tidegate's" if address in addresses.all else "is not known to Register"
+            raise ClusterError(f"{name} can't be asked: gateway {address} {problem}")
+        return pack(addresses, limit)
 
     return packets
 

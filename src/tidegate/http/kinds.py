@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args, get_origin
 
-from tidegate.client.arguments import ClientIds, Message, Name, Names, Session
+from tidegate.client.arguments import ClientIds, Message, Name, Names, Session, Token
 from tidegate.wire import php
 from tidegate.wire.client_id import parse_client_id
 
@@ -100,6 +100,12 @@ def _read_name(value: Any) -> str | int:
     return _read_text(value)
 
 
+def _read_token(value: Any) -> str:
+    if not _read_text(value):
+        raise ValueError("it is empty")
+    return str(value)
+
+
 def _read_client_id(value: Any) -> str:
     parse_client_id(value)
     return str(value)
@@ -157,6 +163,7 @@ def _many(schema: Schema) -> Schema:
 
 KINDS: Mapping[Any, Kind] = {
     str: Kind(CLIENT_ID_SCHEMA, _read_client_id),
+    Token: Kind({"type": "string", "minLength": 1}, _read_token),
     ClientIds: Kind(_many(CLIENT_ID_SCHEMA), _one_or_many(_read_client_id), takes_many=True),
     Name: Kind(NAME_SCHEMA, _read_name),
     Names: Kind(_many(NAME_SCHEMA), _one_or_many(_read_name), takes_many=True),

@@ -91,7 +91,7 @@ class Method:
 
 
 def _read_method(name: str, function: Callable[..., Any]) -> Method:
-    hints = get_type_hints(function)
+    hints = get_type_hints(function, include_extras=True)
     parameters = {}
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         is_nullable = parameter.default is None

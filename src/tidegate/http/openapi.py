@@ -19,6 +19,7 @@ ARGUMENTS = {
     "client_ids": "The clients that it is for; none listed is nobody. Everybody where it is left out.",
     "exclude": "Clients that do not get it.",
     "message": 'A text frame, or {"base64": "…"} for a binary one.',
+    "token": "A new one, as the client would show it when it connects.",
     "raw": "The message is encoded for the client already, and is sent as it is.",
 }
 """What those are for whose name and type don't tell."""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from tidegate.errors import ClusterError
+from tidegate.errors import ClusterError, ConfigurationError
 from tidegate.http.admission import Admission
 from tidegate.http.carrier import Carrier, ClientCarrier
 from tidegate.http.kinds import to_json
@@ -108,7 +108,7 @@ class PushApp:
             async with asyncio.timeout(CALL_SECONDS):
                 arguments, gone = await self._part(arguments)
                 result = await self._carrier.call(method.name, arguments)
-        except ClusterError as error:
+        except (ClusterError, ConfigurationError) as error:  # it is not there, or can't do that
             raise Refusal(503, str(error)) from error
         except TimeoutError:
             raise Refusal(503, f"it was not done within {CALL_SECONDS:g} s") from None

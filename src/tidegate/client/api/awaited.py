@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from tidegate.client import calls
-from tidegate.client.arguments import ClientIds, Message, Name, Names, Session
+from tidegate.client.arguments import ClientIds, Message, Name, Names, Session, Token
 from tidegate.client.call import Call
 
 __all__ = ["AsyncPushAPI"]
@@ -108,6 +108,14 @@ class AsyncPushAPI(ABC):
     def update_session(self, client_id: str, session: Session) -> Awaitable[None]:
         """Merge this into a client's session, and dicts in it into those that are there."""
         return self._act(calls.update_session(client_id, session))
+
+    def renew_auth(self, client_id: str, token: Token) -> Awaitable[bool]:
+        """Let a client stay as long as a new token says; false, and nothing changes, if it is not valid, or another's.
+
+        Raises:
+            ConfigurationError: the gateway has no ``auth=`` that can verify a token.
+        """
+        return self._ask(calls.renew_auth(client_id, token))
 
     # One client.
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
 from tidegate.client import calls
-from tidegate.client.arguments import ClientIds, Message, Name, Names, Session
+from tidegate.client.arguments import ClientIds, Message, Name, Names, Session, Token
 from tidegate.client.call import Call
 
 __all__ = ["PushAPI"]
@@ -103,6 +103,14 @@ class PushAPI(ABC):
     def update_session(self, client_id: str, session: Session) -> None:
         """Merge this into a client's session, and dicts in it into those that are there."""
         self._act(calls.update_session(client_id, session))
+
+    def renew_auth(self, client_id: str, token: Token) -> bool:
+        """Let a client stay as long as a new token says; false, and nothing changes, if it is not valid, or another's.
+
+        Raises:
+            ConfigurationError: the gateway has no ``auth=`` that can verify a token.
+        """
+        return self._ask(calls.renew_auth(client_id, token))
 
     # One client.
 
