@@ -7,12 +7,13 @@ import functools
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 from tests.chaos.records import Connection
 from tests.clients import client_frame, upgrade_request
 
-__all__ = ["Crowd", "Person"]
+__all__ = ["Crowd", "Habits", "Person"]
 
 AHEAD = 4
 """Messages that a client sends before it has the answers."""
@@ -23,11 +24,19 @@ CALM_SECONDS = 3.5
 before, has heard of it: from then on its clients have to get everything."""
 PAUSES = (0, 4, 50)
 """Milliseconds that a handler takes for a client's messages, for one client in turn."""
-TICK = 0.02
-TALKING, PUBLISHING, LEAVING = 0.6, 0.05, 0.0005
-"""How likely it is at each tick that a client says something, that this is for the room, and that the client goes."""
 LOST_SECONDS = 3.0
 """After which a client waits no more for answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How likely it is at each tick, so many seconds after the last, that a client says something, that this is for the
+    room, and that it leaves."""
+
+    tick: float = 0.02
+    talking: float = 0.6
+    publishing: float = 0.05
+    leaving: float = 0.0005
 
 
 class Wire(asyncio.Protocol):
@@ -197,13 +206,13 @@ class Person:
         elif connection.base is None:
             if not connection.client_id and not waiting:
                 self._introduce()
-        elif random.random() < LEAVING:
+        elif random.random() < self._crowd.habits.leaving:
             self._is_leaving = True
-        elif waiting < AHEAD and random.random() < TALKING:
+        elif waiting < AHEAD and random.random() < self._crowd.habits.talking:
             self._talk(connection)
 
     def _talk(self, connection: Connection) -> None:
-        if random.random() >= PUBLISHING:
+        if random.random() >= self._crowd.habits.publishing:
             self._say("m")
             return
         number = len(connection.published) + 1
@@ -232,8 +241,10 @@ class Crowd:
         inner: int,
         bases: Callable[[], Mapping[str, int]],
         is_young: Callable[[int], bool],
+        habits: Habits | None = None,
     ) -> None:
         self.port, self.inner = port, inner
+        self.habits = habits or Habits()
         self.bases, self.is_young = bases, is_young
         self.answers = 0
         self.is_over = False
@@ -257,7 +268,7 @@ class Crowd:
         while time.monotonic() < end:
             for person in self.people:
                 person.tick()
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(self.habits.tick)
 
     @property
     def connections(self) -> list[Connection]:
