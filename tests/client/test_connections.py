@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import threading
 import time
 from collections.abc import Callable
 
@@ -72,6 +73,21 @@ def test_a_query_that_has_left_is_not_repeated(make: Make) -> None:
             client.is_online(gateway.client_id())
         until(lambda: not gateway.open)
         assert len(gateway.packets) == 1
+
+
+def test_a_command_of_which_a_part_has_left_is_not_repeated(make: Make) -> None:
+    with ScriptedGateway() as gateway:
+        gateway.reads.clear()
+        client = make(timeout=20)
+        breaking = threading.Timer(0.2, gateway.reset)
+        breaking.start()
+        with pytest.raises(ClusterError, match=gateway.address):
+            flood(client, gateway.client_id())
+        breaking.join()
+        gateway.reads.set()
+        client.send_to_client(gateway.client_id(), "after it")
+        until(lambda: gateway.bodies() == ["after it"])
+        assert gateway.accepted == 2
 
 
 def test_a_gateway_that_is_not_there_is_a_connection_error_with_its_address(make: Make) -> None:
