@@ -3,6 +3,7 @@
 # make check    style and types
 # make bench    the benchmarks
 # make chaos    trouble for an app at random, for MINUTES; every message is accounted for
+# make soak     whether an app's processes grow, in MINUTES of clients that come and go
 # make fuzz     the fuzzer over every codec: SECONDS=20 for each, TARGETS= for some, ASAN=1 with a sanitizer
 # make install  only .venv, with everything for development
 
@@ -15,7 +16,7 @@ STAMP := $(VENV)/installed
 # The tests start hundreds of processes, each of which would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install run test check bench chaos fuzz
+.PHONY: install run test check bench chaos soak fuzz
 
 install: $(STAMP)
 
@@ -46,6 +47,9 @@ MINUTES ?= 10
 
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 SECONDS ?= 20
 

@@ -62,6 +62,10 @@ def take(client, message):
     elif what == "g":
         name, _, count = more.partition(":")
         business.send_to_group("room", f"{{name}} {{count}} -")
+    else:
+        client.session["last"] = number
+        client.join_group(f"group {{int(number) % 20}}")
+        client.leave_group(f"group {{(int(number) - 3) % 20}}")
     if pause != "0":
         return later(client, number, int(pause) / 1000, more)
     client.send(f"e {{number}} {{more}}")
