@@ -28,8 +28,9 @@ from tidegate.process.target import parse_target
 __all__ = ["main", "run_app", "supervise"]
 
 RELOAD_SECONDS = 600
-RESTART_SECONDS = 60
-STOP_SECONDS = 60  # the supervisor kills after 30 what does not end by itself
+STOP_SECONDS = 30
+START_SECONDS = 30
+"""That an end may take beside the time after which the supervisor kills what does not end by itself, and a start."""
 POLL_SECONDS = 0.05
 
 
@@ -168,13 +169,12 @@ graceful_option = click.option("-g", "--graceful", is_flag=True, help="Let work 
 def stop(app: str | None, graceful: bool) -> None:
     """Stop the running app."""
     instance = find(app)
-    pid = request(instance, "stop", graceful=graceful)["pid"]
-    deadline = time.monotonic() + STOP_SECONDS
+    answer = request(instance, "stop", graceful=graceful)
+    pid, seconds = answer["pid"], answer["seconds"] + STOP_SECONDS
+    deadline = time.monotonic() + seconds
     while instance.is_running() and instance.pid() in (pid, None):
         if time.monotonic() > deadline:
-            raise ConfigurationError(
-                f"{instance.key} (pid {pid}) has not ended after {STOP_SECONDS} seconds: see its log"
-            )
+            raise ConfigurationError(f"{instance.key} (pid {pid}) has not ended after {seconds:g} seconds: see its log")
         time.sleep(POLL_SECONDS)
     click.echo(f"stopped {instance.key} (pid {pid})")
 
@@ -185,8 +185,9 @@ def stop(app: str | None, graceful: bool) -> None:
 def restart(app: str | None, graceful: bool) -> None:
     """Stop the running app and start it anew, in the same terminal or background."""
     instance = find(app)
-    before = request(instance, "restart", RELOAD_SECONDS, graceful=graceful)["started"]
-    deadline = time.monotonic() + RESTART_SECONDS
+    answer = request(instance, "restart", RELOAD_SECONDS, graceful=graceful)
+    before = answer["started"]
+    deadline = time.monotonic() + answer["seconds"] + START_SECONDS
     while time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         with contextlib.suppress(TidegateError):

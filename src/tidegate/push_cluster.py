@@ -6,7 +6,6 @@ cluster by uid and group, so that its push clients reach them too.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,9 +15,9 @@ from tidegate.gateway.connection import GatewayConnection
 from tidegate.gateway.gateway import Gateway
 from tidegate.gateway.tables import Tables
 from tidegate.net.connection import Connection
+from tidegate.net.meter import Metered
 from tidegate.process.callback import Callback
 from tidegate.process.member import Stop
-from tidegate.process.plan import Plan
 from tidegate.process.settings import GatewaySettings
 from tidegate.push_siblings import Siblings
 from tidegate.wire.commands import GATEWAY_CLIENT_CONNECT, SEND_TO_GROUP, SEND_TO_UID_COUNTED
@@ -83,6 +82,12 @@ class PushConnection(GatewayConnection):
     _deliver = Connection._deliver
 
 
+class MeteredPushConnection(Metered, PushConnection):
+    """One whose messages are counted."""
+
+    __slots__ = ("_meter",)
+
+
 class PushGateway(Gateway):
     """Processes that browsers connect to.
 
@@ -95,6 +100,8 @@ class PushGateway(Gateway):
     Attributes:
         users: those of all processes.
     """
+
+    _connection_classes = (PushConnection, MeteredPushConnection)
 
     on_worker_start = Callback()
     on_message = Callback()
@@ -128,9 +135,6 @@ class PushGateway(Gateway):
         row = super().describe(config)
         row.pop("settings", None)  # its processes need the push server's own
         return {**row, "kind": "PushGateway"}
-
-    def _plan(self, settings: GatewaySettings) -> Plan:
-        return dataclasses.replace(super()._plan(settings), connection_class=PushConnection)
 
     async def _opening(self, settings: GatewaySettings) -> None:
         await super()._opening(settings)

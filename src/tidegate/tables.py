@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
+
 __all__ = ["announce", "connections", "status"]
 
 
@@ -59,6 +61,20 @@ def status(found: dict[str, Any]) -> None:
             for row in found["processes"]
         ],
     )
+    hits = [f"{row['role']} {' '.join(counts)}" for row in found["processes"] if (counts := _limits_hit(row))]
+    if hits:
+        click.echo(f"limits hit: {', '.join(hits)}")
+
+
+LIMITS = ("accept_pauses", "inner_accept_pauses", "refused_connections", "refused_addresses", "refused_proxies",
+          "dropped_handshakes", "late_handshakes", "large_requests", "large_messages", "rate_pauses", "rate_closes",
+          "slow_consumers", "refused_groups", "refused_sessions", "unauthenticated_clients")  # fmt: skip
+
+
+def _limits_hit(row: dict[str, Any]) -> list[str]:
+    """What a process has counted of them."""
+    counters = {**row, **(row.get("extra") or {})}
+    return [f"{name}={counters[name]}" for name in LIMITS if counters.get(name)]
 
 
 def connections(found: dict[str, Any]) -> None:

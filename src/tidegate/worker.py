@@ -60,6 +60,8 @@ class Worker(Server[WorkerSettings]):
         trusted_proxies: addresses and networks, such as ``10.0.0.0/8``, whose ``X-Forwarded-For`` or ``Forwarded`` says
             where a client comes from.
         proxy_protocol: each connection begins with a PROXY header, of version 1 or 2, which says that.
+        drain_seconds: over which a graceful stop spreads the ends of its connections, so that their clients do not all
+            come back at once; 0 is at once.
         reloadable: `reload` replaces its processes; otherwise it only calls their `on_worker_reload`.
 
     Attributes:
@@ -112,6 +114,7 @@ class Worker(Server[WorkerSettings]):
         over_rate: Literal["pause", "close"] | None = None,
         trusted_proxies: Sequence[str] | None = None,
         proxy_protocol: bool | None = None,
+        drain_seconds: float | None = None,
         reloadable: bool | None = None,
     ) -> None:
         given = {key: value for key, value in locals().items() if key in GIVEN}

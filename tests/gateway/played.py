@@ -134,6 +134,8 @@ class PlayedGateway:
             self.endpoint,
             secret_key=self._secret_key,
             max_packet_size=self._max_packet_size,
+            max_session_size=self._max_packet_size,
+            max_groups=1000,
             send_limit=1024 * 1024,
             pings=False,
         )

@@ -74,6 +74,8 @@ def test_an_app_that_is_being_stopped_takes_no_other_orders(place: Place) -> Non
         place.command("stop", graceful=True)
         for order in ("reload", "restart"):
             assert place.refused(order) == "it is being stopped"
+        place.command("stop", graceful=True)  # asked for the same again, it goes on
+        assert client.ping().wait(10)
         app.press_ctrl_c()
     assert app.ends() == 0
 

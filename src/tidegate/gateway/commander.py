@@ -36,13 +36,20 @@ class Commander:
         everybody: keeps the audience that all of them are.
         renew: lets a client stay for as long as a token says; None where clients need none.
         max_session: bytes; a session stands in each of its client's events, beside what these carry.
+        max_groups: that a client may be in.
 
     Attributes:
         handlers: what `carry_out` calls, by command.
+        refused_sessions, refused_groups: commands that would have gone over a limit.
     """
 
     def __init__(
-        self, tables: Tables[GatewayConnection], everybody: Holder, max_session: int, renew: Renew | None = None
+        self,
+        tables: Tables[GatewayConnection],
+        everybody: Holder,
+        max_session: int,
+        max_groups: int,
+        renew: Renew | None = None,
     ) -> None:
         self._tables = tables
         self._clients = tables.clients  # for messages, which those that are being closed do not take
@@ -50,6 +57,9 @@ class Commander:
         self._find = tables.find
         self._max_session = max_session
         self._renew = renew
+        self._max_groups = max_groups
+        self.refused_sessions = 0
+        self.refused_groups = 0
         self._patch = session.Patcher().patch
         self.handlers: dict[int, Handler] = {
             commands.SEND_TO_ONE: self._send_to_one,
@@ -190,7 +200,10 @@ class Commander:
 
     def _store(self, client: GatewayConnection, stored: bytes) -> None:
         if len(stored) > self._max_session:
-            raise CommandError(f"a session of {len(stored)} bytes, over the {self._max_session} that it may have")
+            self.refused_sessions += 1
+            raise CommandError(
+                f"a session of {len(stored)} bytes for client {client.id}: over max_session_size, {self._max_session}"
+            )
         client.session = stored
 
     def _get_session(self, number: int, flags: int, ext: bytes, body: bytes) -> bytes:
@@ -239,8 +252,13 @@ class Commander:
 
     def _join_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
         client = self._find(number)
-        if client is not None and ext:
-            self._tables.join(client, check_name(ext))
+        if client is None or not ext:
+            return
+        groups = client.groups
+        if groups is not None and len(groups) >= self._max_groups and ext not in groups:
+            self.refused_groups += 1
+            raise CommandError(f"client {number} is in {len(groups)} groups, as many as max_groups_per_client allows")
+        self._tables.join(client, check_name(ext))
 
     def _leave_group(self, number: int, flags: int, ext: bytes, body: bytes) -> None:
         client = self._find(number)

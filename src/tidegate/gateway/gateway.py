@@ -14,6 +14,7 @@ from tidegate.cluster.announcement import Announcement
 from tidegate.cluster.place import parse_cluster
 from tidegate.errors import ConfigurationError
 from tidegate.gateway.connection import GatewayConnection, MeteredGatewayConnection
+from tidegate.gateway.deadline import LoginDeadline
 from tidegate.gateway.entrance import Auth, Entrance, warn
 from tidegate.gateway.event import Place
 from tidegate.gateway.heartbeat import Heartbeat
@@ -55,7 +56,8 @@ class Gateway(Server[GatewaySettings]):
             and ``unix://`` addresses.
         ssl, encoding, compression, subprotocols, origins, max_message_size, send_buffer_limit, slow_consumer,
             handshake_timeout, close_timeout, max_connections, max_connections_per_ip, max_handshakes, max_request_size,
-            max_messages_per_second, max_bytes_per_second, over_rate, trusted_proxies, proxy_protocol: as with `Worker`.
+            max_messages_per_second, max_bytes_per_second, over_rate, trusted_proxies, proxy_protocol,
+            drain_seconds: as with `Worker`.
         auth: who may come in: a `JWTAuth`, or a function ``(handshake) -> Identity | None``, which may be ``async`` and
             runs in the gateway's process. None gets 401; the uid, the groups and the session of an `Identity` are the
             client's before any handler hears of it.
@@ -75,8 +77,16 @@ class Gateway(Server[GatewaySettings]):
         worker_wait_limit: bytes of such events.
         send_to_worker_limit: bytes that may wait for a worker, before its clients are read from no more.
         max_packet_size: bytes of a packet on the inner port.
+        max_groups_per_client: groups that a client may be in; a command that goes over it is dropped and counted.
+        max_session_size: bytes of a client's session; the same.
+        authenticate_within: seconds until a client must have a uid, or be closed with 4401; 0 is never.
         reloadable: whether `reload` replaces it, which closes its clients' connections.
     """
+
+    _connection_classes: tuple[type[GatewayConnection], type[GatewayConnection]] = (
+        GatewayConnection,
+        MeteredGatewayConnection,
+    )
 
     def __init__(
         self,
@@ -104,6 +114,7 @@ class Gateway(Server[GatewaySettings]):
         over_rate: Literal["pause", "close"] | None = None,
         trusted_proxies: Sequence[str] | None = None,
         proxy_protocol: bool | None = None,
+        drain_seconds: float | None = None,
         auth: Auth | None = None,
         auth_concurrency: int | None = None,
         lan_ip: str | None = None,
@@ -119,6 +130,9 @@ class Gateway(Server[GatewaySettings]):
         worker_wait_limit: int | None = None,
         send_to_worker_limit: int | None = None,
         max_packet_size: int | None = None,
+        max_groups_per_client: int | None = None,
+        max_session_size: int | None = None,
+        authenticate_within: float | None = None,
         reloadable: bool | None = None,
     ) -> None:
         given = {key: value for key, value in locals().items() if key in GIVEN}
@@ -142,6 +156,7 @@ class Gateway(Server[GatewaySettings]):
         self._announcement: Announcement | None = None
         self._inner: InnerPort | None = None
         self._heartbeat: Heartbeat | None = None
+        self._deadline: LoginDeadline | None = None
         self._tables: Tables[GatewayConnection] | None = None
         self._entrance: Entrance | None = None
         self.router: Router = cast("Router", None)  # while it listens
@@ -201,12 +216,13 @@ class Gateway(Server[GatewaySettings]):
     def _plan(self, settings: GatewaySettings) -> Plan:
         more: dict[str, Any] = {"ids": self._connection_ids()}
         if settings.auth is not None:
-            self._entrance = Entrance(self.name, settings.auth, settings.max_packet_size // 2)
+            self._entrance = Entrance(
+                self.name, settings.auth, min(settings.max_session_size, settings.max_packet_size // 2)
+            )
             more |= {"judge": self._entrance.judge, "judged_at_once": settings.auth_concurrency}
             if subprotocol := getattr(settings.auth, "subprotocol", None):
                 settings = dataclasses.replace(settings, subprotocols=(*settings.subprotocols, subprotocol))
-        classes = (GatewayConnection, MeteredGatewayConnection)
-        return Plan.of(self.address, settings, self._protocol, classes, **more)
+        return Plan.of(self.address, settings, self._protocol, self._connection_classes, **more)
 
     def _connection_ids(self) -> Iterator[int]:
         """Numbers from a random one on, so that a client id from before a restart means no stranger; never 0."""
@@ -241,6 +257,8 @@ class Gateway(Server[GatewaySettings]):
             self._endpoint,
             secret_key=settings.secret_key,
             max_packet_size=settings.max_packet_size,
+            max_session_size=settings.max_session_size,
+            max_groups=settings.max_groups_per_client,
             send_limit=settings.send_to_worker_limit,
             pings=lan_ip != "127.0.0.1",
             renew=self._entrance.renew if self._entrance is not None else None,
@@ -252,6 +270,9 @@ class Gateway(Server[GatewaySettings]):
         if interval:
             limit = settings.ping_not_response_limit
             self._heartbeat = Heartbeat(self._tables.clients.values, interval, limit, self._ping_data(settings))
+        if settings.authenticate_within:
+            self._deadline = LoginDeadline(self.name, self._tables.clients, settings.authenticate_within)
+            self._endpoint.reactor.sweepers.append(self._deadline.sweep)
         self._endpoint.reactor.sweepers.append(self.router.sweep)
         if self._entrance is not None:
             warn(self.name, cast("Auth", settings.auth), settings.origins)
@@ -283,6 +304,8 @@ class Gateway(Server[GatewaySettings]):
             assert self._entrance is not None
             assert self._tables is not None
             self._entrance.welcome(client, self._tables, handshake.identity)
+        if self._deadline is not None and client.uid is None:
+            self._deadline.watch(client)
         self.router.event(client, ON_CONNECT)
         if handshake is not None and self._is_wanted(client, ON_WEBSOCKET_CONNECT):
             assert self.address is not None
@@ -317,15 +340,17 @@ class Gateway(Server[GatewaySettings]):
             if not (stop.whole and self._has_register):
                 await asyncio.sleep(min(stop.seconds_left, stop.begun + LISTED_SECONDS - time.monotonic()))
             await self._inner.close(min(LINKS_SECONDS, stop.seconds_left))
+        assert self._endpoint is not None
+        if self._deadline is not None:
+            self._endpoint.reactor.sweepers.remove(self._deadline.sweep)
         if self.router is not None:
-            assert self._endpoint is not None
             if self.router.sweep in self._endpoint.reactor.sweepers:
                 self._endpoint.reactor.sweepers.remove(self.router.sweep)
             self.router.release()
             if self._entrance is not None and self._entrance.sweep in self._endpoint.reactor.sweepers:
                 self._endpoint.reactor.sweepers.remove(self._entrance.sweep)
         self._entrance = None
-        self._announcement = self._heartbeat = self._inner = self._tables = None
+        self._announcement = self._heartbeat = self._inner = self._tables = self._deadline = None
 
     # For people
 
@@ -342,6 +367,9 @@ class Gateway(Server[GatewaySettings]):
                 "groups": len(self._tables.groups),
                 "bad_commands": inner.bad_commands,
                 "refused_links": inner.refused,
+                "inner_accept_pauses": inner.stats.accept_pauses,
+                **inner.over_limits,
+                "unauthenticated_clients": self._deadline.closed if self._deadline is not None else 0,
                 "silent_clients": self._heartbeat.closed if self._heartbeat is not None else 0,
                 "expired_clients": self._entrance.expired if self._entrance is not None else 0,
                 "refused_renewals": self._entrance.refused_renewals if self._entrance is not None else 0,

@@ -57,6 +57,7 @@ class InnerPort:
         everybody: keeps the audience that all clients are.
         secret_key: that every connection must show; an empty one too.
         max_packet_size: bytes.
+        max_session_size, max_groups: of a client.
         send_limit: bytes that may wait for a worker before its clients are read from no more, and of answers for
             anybody before nothing more that it asks is done.
         renew: of the `Commander`.
@@ -76,6 +77,8 @@ class InnerPort:
         *,
         secret_key: str,
         max_packet_size: int,
+        max_session_size: int,
+        max_groups: int,
         send_limit: int,
         pings: bool,
         renew: Renew | None = None,
@@ -88,7 +91,8 @@ class InnerPort:
         self.refused = 0
         self._router = router
         self._tables = tables
-        self._commander = Commander(tables, everybody, max_packet_size // 2, renew)
+        max_session = min(max_session_size, max_packet_size // 2)
+        self._commander = Commander(tables, everybody, max_session, max_groups, renew)
         self._secret = secret_key.encode()
         self._max_packet_size = max_packet_size
         self._send_limit = send_limit
@@ -143,6 +147,12 @@ class InnerPort:
     def push_clients(self) -> int:
         """Connections of push clients."""
         return len(self._links) - self.workers
+
+    @property
+    def over_limits(self) -> dict[str, int]:
+        """Commands that were refused for what they would have made of a client."""
+        commander = self._commander
+        return {"refused_sessions": commander.refused_sessions, "refused_groups": commander.refused_groups}
 
     # Connections
 

@@ -27,6 +27,7 @@ class DoorSettings:
     """Those of every door: each of the worker's processes opens it, and it goes where the worker goes."""
 
     count: int = 1
+    drain_seconds: float = 0
     reuse_port: bool = True
     reloadable: bool = True
 

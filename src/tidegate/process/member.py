@@ -62,6 +62,7 @@ class Member(Protocol):
             ``name``, ``kind`` (of its class), ``listen`` (an address that the supervisor listens on, or None),
             ``count`` (of processes), ``reuse_port``, ``reloadable``, and where it is not the default:
             ``overlap``: False where in a reload the old process has to have ended before its successor starts;
+            ``drain_seconds``: that a graceful stop takes besides what is under way, 0 to begin with;
             ``stage``: when the app stops, those of a lower one have ended before it is told, 0 to begin with;
             ``settings``: what its processes are made of, without importing the user's code.
 

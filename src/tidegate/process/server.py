@@ -44,6 +44,8 @@ class ServerSettings(Protocol):
     def reuse_port(self) -> bool: ...
     @property
     def reloadable(self) -> bool: ...
+    @property
+    def drain_seconds(self) -> float: ...
 
 
 S = TypeVar("S", bound=ServerSettings)
@@ -66,6 +68,7 @@ class Server(Generic[S]):
         self._endpoint: Endpoint | None = None
         self._listeners: list[Listener | Datagrams] = []
         self._tls: Certificates | None = None
+        self._drain_seconds = 0.0
         self._is_stopping = False
 
     @property
@@ -104,7 +107,8 @@ class Server(Generic[S]):
         self._listeners.append(listener)
 
     async def _stopping(self, stop: Stop) -> None:
-        """Nobody new is taken from now on; what is under way goes on, and is waited for after this."""
+        """Whoever sends clients here is told that nobody new is taken from now on; what is under way goes on, and is
+        waited for after this."""
 
     async def _leaving(self, stop: Stop) -> None:
         """The connections are about to be closed; what is sent to them here arrives before the goodbye."""
@@ -127,6 +131,7 @@ class Server(Generic[S]):
             raise RuntimeError(f"{self.name!r} listens already")
         process = context.current()
         settings = self.settings(process.config)
+        self._drain_seconds = settings.drain_seconds
         plan = self._plan(settings)
         self._endpoint = endpoint = Endpoint(
             self.name,
@@ -193,9 +198,9 @@ class Server(Generic[S]):
             return
         self._is_stopping = True
         stop = Stop(graceful, seconds, code, reason, reload, whole)
+        await self._attempt(self._stopping(stop))
         for listener in self._listeners:
             listener.close()
-        await self._attempt(self._stopping(stop))
         await self._finish_work(endpoint, stop)
         await self._attempt(self._leaving(stop))
         await self._close_connections(endpoint, stop)
@@ -221,7 +226,8 @@ class Server(Generic[S]):
         await _until(lambda: not endpoint.tasks, stop.begun + (stop.seconds / 2 if stop.graceful else HASTY_SECONDS))
 
     async def _close_connections(self, endpoint: Endpoint, stop: Stop) -> None:
-        for connection in tuple(endpoint.connections.values()):
+        await self._say_goodbye(tuple(endpoint.connections.values()), stop)
+        for connection in tuple(endpoint.connections.values()):  # who came in last
             connection.close(code=stop.code, reason=stop.reason)
         patience = stop.deadline if stop.graceful else min(stop.deadline, time.monotonic() + HASTY_SECONDS)
         await _until(lambda: not endpoint.connections and not endpoint.tasks, patience)
@@ -234,6 +240,18 @@ class Server(Generic[S]):
             listener.abandon()
         # What was destroyed calls on_close in the loop's next turn, after what was cancelled.
         await _until(lambda: not endpoint.connections and not endpoint.tasks, time.monotonic() + HASTY_SECONDS)
+
+    async def _say_goodbye(self, connections: Sequence[Connection], stop: Stop) -> None:
+        """Close connections; at a graceful stop spread over a while, so that their clients don't come back at once."""
+        seconds = 0.0
+        if stop.graceful and not stop.reload:
+            seconds = min(self._drain_seconds, max(0.0, stop.seconds_left - HASTY_SECONDS))
+        begun = time.monotonic()
+        for position, connection in enumerate(connections):
+            pause = begun + seconds * position / len(connections) - time.monotonic()
+            if pause > 0:
+                await asyncio.sleep(max(pause, POLL_SECONDS))
+            connection.close(code=stop.code, reason=stop.reason)
 
     async def _attempt(self, step: Awaitable[None]) -> None:
         """A step of stopping; those that follow are done in any case."""
@@ -266,6 +284,7 @@ class Server(Generic[S]):
             "count": settings.count,
             "reuse_port": settings.reuse_port,
             "reloadable": settings.reloadable,
+            "drain_seconds": settings.drain_seconds,
         }
 
     def snapshot(self) -> dict[str, Any]:

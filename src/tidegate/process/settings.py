@@ -83,6 +83,7 @@ class ListenSettings:
     over_rate: Annotated[str, one_of("pause", "close")] = "pause"
     trusted_proxies: Annotated[tuple[str, ...], values.NETWORKS] = ()
     proxy_protocol: Switch = False
+    drain_seconds: SecondsOrZero = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,9 @@ class GatewaySettings(ListenSettings):
     worker_wait_limit: Positive = MIB
     send_to_worker_limit: Positive = 16 * MIB
     max_packet_size: Positive = MAX_PACKET_SIZE
+    max_groups_per_client: Positive = 10_000
+    max_session_size: Positive = 256 * 1024
+    authenticate_within: SecondsOrZero = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ class RegisterSettings:
 
     noun: ClassVar[str] = "register"
     count: ClassVar[int] = 1
+    drain_seconds: ClassVar[float] = 0
     reuse_port: ClassVar[bool] = False
     reloadable: Switch = False
     secret_key: Secret = field(default="", repr=False)

@@ -123,8 +123,8 @@ class Supervisor:
 
     def _stop_now_or_harder(self, graceful: bool = False) -> None:
         self.restarting = False
-        if self._stop.done():  # asked again: at once
-            for process in self.processes:
+        if self._stop.done():
+            for process in self.processes if not graceful else ():  # asked again: at once
                 process.kill()
         else:
             logger.info("stopping")
@@ -281,7 +281,13 @@ class Supervisor:
             for slot in self.slots.values():
                 slot.removed = True
                 slot.cancel_restart()
-            await stop_in_stages(self.processes, GRACEFUL_SECONDS if graceful else STOP_SECONDS, graceful)
+            self.ports.close()  # whoever comes is refused at once, and may go elsewhere
+            await stop_in_stages(self.processes, self._stop_seconds(graceful), graceful)
+
+    def _stop_seconds(self, graceful: bool) -> float:
+        """Until processes that do not end by themselves are killed."""
+        drain = max((row.get("drain_seconds", 0) for row in self.topology.values()), default=0)
+        return GRACEFUL_SECONDS + float(drain) if graceful else STOP_SECONDS
 
     # Commands
 
@@ -309,8 +315,9 @@ class Supervisor:
     async def _command(self, op: str, parameters: dict[str, Any]) -> Any:
         match op:
             case "stop":
-                self._stop_now_or_harder(bool(parameters.get("graceful")))
-                return {"pid": os.getpid()}
+                graceful = bool(parameters.get("graceful"))
+                self._stop_now_or_harder(graceful)
+                return {"pid": os.getpid(), "seconds": self._stop_seconds(graceful)}
             case "status":
                 return await report.status(self)
             case "connections":
@@ -323,9 +330,10 @@ class Supervisor:
                 return await self._reload(bool(parameters.get("all")))
             case "restart":
                 await self._unless_stopped(self.probe())
-                self._stop_now_or_harder(bool(parameters.get("graceful")))
+                graceful = bool(parameters.get("graceful"))
+                self._stop_now_or_harder(graceful)
                 self.restarting = True
-                return {"pid": os.getpid(), "started": self.started}
+                return {"pid": os.getpid(), "started": self.started, "seconds": self._stop_seconds(graceful)}
         raise ConfigurationError(f"there is no command {op!r}")
 
 
