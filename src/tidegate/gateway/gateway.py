@@ -216,9 +216,7 @@ class Gateway(Server[GatewaySettings]):
     def _plan(self, settings: GatewaySettings) -> Plan:
         more: dict[str, Any] = {"ids": self._connection_ids()}
         if settings.auth is not None:
-            self._entrance = Entrance(
-                self.name, settings.auth, min(settings.max_session_size, settings.max_packet_size // 2)
-            )
+            self._entrance = Entrance(self.name, settings.auth, settings.session_limit)
             more |= {"judge": self._entrance.judge, "judged_at_once": settings.auth_concurrency}
             if subprotocol := getattr(settings.auth, "subprotocol", None):
                 settings = dataclasses.replace(settings, subprotocols=(*settings.subprotocols, subprotocol))
@@ -257,7 +255,7 @@ class Gateway(Server[GatewaySettings]):
             self._endpoint,
             secret_key=settings.secret_key,
             max_packet_size=settings.max_packet_size,
-            max_session_size=settings.max_session_size,
+            max_session_size=settings.session_limit,
             max_groups=settings.max_groups_per_client,
             send_limit=settings.send_to_worker_limit,
             pings=lan_ip != "127.0.0.1",

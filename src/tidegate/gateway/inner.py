@@ -91,8 +91,7 @@ class InnerPort:
         self.refused = 0
         self._router = router
         self._tables = tables
-        max_session = min(max_session_size, max_packet_size // 2)
-        self._commander = Commander(tables, everybody, max_session, max_groups, renew)
+        self._commander = Commander(tables, everybody, max_session_size, max_groups, renew)
         self._secret = secret_key.encode()
         self._max_packet_size = max_packet_size
         self._send_limit = send_limit

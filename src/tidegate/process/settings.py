@@ -118,8 +118,13 @@ class GatewaySettings(ListenSettings):
     send_to_worker_limit: Positive = 16 * MIB
     max_packet_size: Positive = MAX_PACKET_SIZE
     max_groups_per_client: Positive = 10_000
-    max_session_size: Positive = 256 * 1024
+    max_session_size: Positive = MIB
     authenticate_within: SecondsOrZero = 0
+
+    @property
+    def session_limit(self) -> int:
+        """Bytes of a session: it stands in each of its client's events, beside what these carry."""
+        return min(self.max_session_size, self.max_packet_size // 2)
 
 
 @dataclass(frozen=True, slots=True)
