@@ -141,10 +141,7 @@ def test_clients_talk_through_it_and_are_known_by_their_own_address(app: Any, tm
                 forged = {"X-Forwarded-For": "9.9.9.9"}
                 async with client(plain, additional_headers=forged) as one:
                     assert await said(one, "hello") == "127.0.0.5 said hello"
-                    past: dict[str, Any] = {
-                        "local_addr": ("127.0.0.6", 0),
-                        "additional_headers": forged,
-                    }  # it does not come from nginx
+                    past: dict[str, Any] = {"local_addr": ("127.0.0.6", 0), "additional_headers": forged}
                     async with connect(f"ws://127.0.0.1:{port_of(app.gateway)}", **past) as two:
                         assert await said(two, "hello") == "127.0.0.6 said hello"
                     nginx.process.send_signal(signal.SIGHUP)  # as `nginx -s reload` does

@@ -122,7 +122,6 @@ def test_a_server_is_a_member_and_says_what_the_supervisor_needs() -> None:
         "count": 1,
         "reuse_port": False,
         "reloadable": True,
-        "drain_seconds": 0,
     }
 
 

@@ -277,6 +277,7 @@ class Server(Generic[S]):
     def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Its row of the app's topology."""
         settings = self.settings(config)
+        drain = {"drain_seconds": settings.drain_seconds} if settings.drain_seconds else {}
         return {
             "name": self.name,
             "kind": type(self).__name__,
@@ -284,7 +285,7 @@ class Server(Generic[S]):
             "count": settings.count,
             "reuse_port": settings.reuse_port,
             "reloadable": settings.reloadable,
-            "drain_seconds": settings.drain_seconds,
+            **drain,
         }
 
     def snapshot(self) -> dict[str, Any]:
