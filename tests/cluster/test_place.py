@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.cluster.place import parse_cluster, split_place
+from tidegate.cluster.nats.url import NatsPlace
+from tidegate.cluster.place import parse_cluster, read_cluster, split_place
 from tidegate.errors import ConfigurationError
 
 
@@ -46,7 +47,7 @@ def test_an_address_is_a_host_and_a_port() -> None:
         ("[localhost]:1", "no IPv6 address in its brackets"),
         (f"{'x' * 64}.example:1", "what can't be a host's name"),
         ("text://127.0.0.1:1236", "write '127.0.0.1:1236'"),
-        ("nats://127.0.0.1:4222", "only a Register's is supported yet"),
+        ("nats://127.0.0.1:4222", "a Register is needed here"),
         ("", "has no Register"),
         ([], "has no Register"),
         ([1236], "1236, which is no address"),
@@ -56,3 +57,18 @@ def test_what_is_no_address_is_an_error_that_says_what_is_right(cluster: Any, co
     with pytest.raises(ConfigurationError) as caught:
         parse_cluster(cluster)
     assert complaint in str(caught.value)
+
+
+def test_a_cluster_is_its_registers_or_nats() -> None:
+    assert read_cluster(["10.0.0.1:1236"]) == ("10.0.0.1:1236",)
+    for cluster in ("nats://a:1,nats://b:2/chat", ["nats://a:1", "nats://b:2/chat"]):
+        place = read_cluster(cluster)
+        assert isinstance(place, NatsPlace)
+        assert str(place) == "nats://a:1,b:2/chat"
+
+
+@pytest.mark.parametrize("cluster", ["nats://u:secret@a:1,b:2", ["b:2", "nats://a:1"], ["nats://a:1", "b:2"]])
+def test_a_cluster_is_not_both(cluster: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"names NATS servers, and 'b:2' besides") as caught:
+        read_cluster(cluster)
+    assert "secret" not in str(caught.value)

@@ -21,6 +21,7 @@ from tests.ports import free_port
 from tidegate.app import App
 from tidegate.errors import AddressError, ConfigurationError
 from tidegate.gateway import gateway as module
+from tidegate.gateway import presence
 from tidegate.gateway.gateway import Gateway
 from tidegate.gateway.inner_address import bind_inner, resolve_lan_ip
 from tidegate.process.settings import GatewaySettings
@@ -306,7 +307,7 @@ def test_it_stops_by_leaving_register_and_stays_reachable_for_those_who_do_not_k
 def test_without_register_it_serves_and_is_found_once_there_is_one(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ANNOUNCE_SECONDS", 0.1)
+    monkeypatch.setattr(presence, "ANNOUNCE_SECONDS", 0.1)
 
     async def main() -> None:
         inner, port = free_port(), free_port()

@@ -120,7 +120,12 @@ def test_phps_worker_and_push_client_work_through_it(run: Runner, kind: str, sec
 
 def _is_complete(kind: str, members: list[Gateway]) -> bool:
     """Whether every gateway is announced again."""
-    return all(member._announcement is not None and member._announcement.connected for member in members)
+    return all(
+        member._presence is not None
+        and member._presence.announcement is not None
+        and member._presence.announcement.connected
+        for member in members
+    )
 
 
 def test_phps_worker_goes_on_with_its_clients_after_its_link_was_cut(run: Runner) -> None:

@@ -146,7 +146,7 @@ class Client:
             raise ValueError(
                 f"a message of {len(packet) - HEADER_SIZE} bytes is longer than a packet to the gateway may be"
             )
-        link = gateway.link
+        link = gateway.direct
         if link is None or get_ident() != gateway.thread or not link.put(packet):
             gateway.send(packet)
         return gateway

@@ -32,12 +32,12 @@ class Links:
     @property
     def addresses(self) -> Collection[str]:
         """The inner addresses of the gateways that there are."""
-        return self._running().gateways.addresses.all
+        return self._running().addresses
 
     async def settle(self) -> None:
-        """Wait until what is held for gateways that are not linked has been sent, or given up."""
-        gateways = self._running().gateways
-        while any(gateway.link is None and gateway.is_used for gateway in gateways.all):  # noqa: ASYNC110
+        """Wait until what is held for gateways that can't be reached has been sent, or given up."""
+        push = self._running().push
+        while push.holds:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
 
 

@@ -182,6 +182,17 @@ class Gateways:
         with contextlib.suppress(ClusterError):
             await _gather([(one.address, self._ask_at(one.address, MARKER)) for one in others if one.is_tidegate])
 
+    async def saved(self) -> None:
+        """Wait until the sessions that were saved are at the gateways, as far as they can be asked."""
+        saving = [gateway for gateway in self.all if gateway.link is not None and gateway.link.is_saving]
+        with contextlib.suppress(ClusterError):
+            await _gather([(gateway.address, self._ask_at(gateway.address, MARKER)) for gateway in saving])
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything waits for a link to be made."""
+        return any(gateway.link is None and gateway.is_used for gateway in self.all)
+
     # Time, and the end
 
     def sweep(self) -> None:

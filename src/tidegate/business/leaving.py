@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Protocol
 
 from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.gateways import Gateways
@@ -21,9 +22,16 @@ logger = logging.getLogger("tidegate")
 POLL_SECONDS = 0.005
 
 
-async def leave(gateways: Gateways, dispatcher: Dispatcher, deadline: float) -> None:
+class Sender(Protocol):
+    """Who sends what handlers send."""
+
+    async def carried_out(self, *, apart_from: RemoteGateway) -> None:
+        """Wait until the other gateways have processed all that was sent before."""
+
+
+async def leave(gateways: Gateways, sender: Sender, dispatcher: Dispatcher, deadline: float) -> None:
     """Come to an end with every gateway, or to the deadline; then no handler runs or begins any more."""
-    parting = [asyncio.create_task(_part(keeper, gateways, dispatcher)) for keeper in gateways.keepers]
+    parting = [asyncio.create_task(_part(keeper, sender, dispatcher)) for keeper in gateways.keepers]
     if parting:
         await asyncio.wait(parting, timeout=max(0.0, deadline - time.monotonic()))
     for task in parting:
@@ -37,7 +45,7 @@ async def leave(gateways: Gateways, dispatcher: Dispatcher, deadline: float) -> 
         await asyncio.wait(tasks, timeout=max(POLL_SECONDS, deadline - time.monotonic()))
 
 
-async def _part(keeper: Keeper, gateways: Gateways, dispatcher: Dispatcher) -> None:
+async def _part(keeper: Keeper, sender: Sender, dispatcher: Dispatcher) -> None:
     gateway = keeper.gateway
     if gateway.link is not None and not gateway.link.is_tidegate:
         gateway.stop_taking()
@@ -56,7 +64,7 @@ async def _part(keeper: Keeper, gateways: Gateways, dispatcher: Dispatcher) -> N
             keeper.bury()
         if released := gateway.take_released():
             # What their events sent to other gateways is there before another worker sends more of the same client's.
-            await gateways.carried_out(apart_from=gateway)
+            await sender.carried_out(apart_from=gateway)
             gateway.send_released(released)
         elif not gateway.clients:
             return

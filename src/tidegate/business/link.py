@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,7 @@ from tidegate.wire.packet import pack
 if TYPE_CHECKING:
     from tidegate.business.remote import RemoteGateway
 
-__all__ = ["GatewayLink"]
+__all__ = ["GatewayLink", "says"]
 
 ANSWER_SECONDS = 5
 MAX_NUMBER = 2**32 - 1
@@ -158,6 +159,11 @@ class GatewayLink(Link):
         self.progressed()
         return self._saved
 
+    @property
+    def is_saving(self) -> bool:
+        """Whether saves are on their way that are not known to be applied."""
+        return self.numbers_saves and self._saved > self.confirmed
+
     # Queries
 
     def ask(self, query: bytes, address: str) -> asyncio.Future[bytes]:
@@ -225,3 +231,12 @@ class GatewayLink(Link):
             self._numbers = itertools.count(1)
             return self._next_number()
         return number
+
+
+def says(ext: bytes, what: str) -> bool:
+    """Whether a gateway says something of itself in the ext data of a PING."""
+    try:
+        says = json.loads(ext)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(says, dict) and says.get(what) == 1

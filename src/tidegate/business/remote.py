@@ -6,28 +6,30 @@ It is there for as long as its clients are, over several links; connecting is do
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Generator, Sequence
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidegate.business.asking import Asking
 from tidegate.business.backlog import HELD_SECONDS, Asked, Backlog
 from tidegate.business.client import Client
 from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.handover import Handover
-from tidegate.business.link import ANSWER_SECONDS, GatewayLink
+from tidegate.business.link import ANSWER_SECONDS, GatewayLink, says
 from tidegate.business.sessions import Sessions
 from tidegate.client import failures
 from tidegate.cluster.place import split_place
 from tidegate.errors import ClusterError
 from tidegate.wire import commands
 from tidegate.wire.client_id import pack_ip
-from tidegate.wire.commands import BINARY, EVENT_NAMES, IPV6
+from tidegate.wire.commands import BINARY, EVENT_NAMES, IPV6, PATCH_SESSION, SET_SESSION, UPDATE_SESSION
 from tidegate.wire.packet import Packet, pack
 from tidegate.wire.progress import pack_released
 from tidegate.wire.runs import Run
+
+if TYPE_CHECKING:
+    from tidegate.business.nats import NatsPush
 
 __all__ = ["RemoteGateway"]
 
@@ -37,6 +39,8 @@ MOST = 4
 """How many times a limit may be passed before nothing more is taken: events while a query waits for its answer behind
 them, bytes to send while nobody waits for room."""
 RELEASED_A_PACKET = 50_000
+ON_THE_LINK = {SET_SESSION, UPDATE_SESSION, PATCH_SESSION}
+"""Commands that take the link where others go over NATS: events show what they have done."""
 
 
 class RemoteGateway:
@@ -46,6 +50,7 @@ class RemoteGateway:
         address: ``host:port`` of its inner port.
         limit: bytes that may be queued for it.
         max_packet_size: bytes.
+        nats: what commands go to, where the cluster is there.
 
     Attributes:
         clients: those of its that are known here, by connection id.
@@ -68,6 +73,7 @@ class RemoteGateway:
         secret_key: str,
         limit: int,
         max_packet_size: int,
+        nats: NatsPush | None = None,
     ) -> None:
         self.address = address
         host, self.port = split_place(address)
@@ -76,6 +82,8 @@ class RemoteGateway:
         self.max_packet_size = max_packet_size
         self.clients: dict[int, Client] = {}
         self.link: GatewayLink | None = None
+        self.direct: GatewayLink | None = None  # the same, where commands leave on it
+        self._nats = nats
         self.has_left = False
         self.error: Exception | None = None
         self.binary_flag = 0
@@ -121,6 +129,7 @@ class RemoteGateway:
         self.lost.clear()
         self.drained.clear()
         self.link = link
+        self.direct = link if self._nats is None else None
         link.watch()
         link.send(greeting)
         for packet, _, asked in self._backlog.take():
@@ -148,7 +157,9 @@ class RemoteGateway:
             self._handover.call(self.send, packet)
             return
         link = self.link
-        if link is None:
+        if self._nats is not None and (packet[4] not in ON_THE_LINK or (link is None and not self.is_awaited)):
+            self._nats.tell(self.address, packet)
+        elif link is None:
             if not self.is_awaited:
                 self._refuse("there is no link to it")
             elif not self._backlog.add(packet):
@@ -188,6 +199,8 @@ class RemoteGateway:
         return self.link.is_full if self.link is not None else self._backlog.is_much
 
     def __await__(self) -> Generator[Any, Any, None]:
+        if self._nats is not None:
+            yield from self._nats.__await__()
         while self._is_full:
             self._has_room.clear()
             yield from self._has_room.wait().__await__()
@@ -256,8 +269,8 @@ class RemoteGateway:
             link.answer(number, body, goes_on=ext == commands.MORE)
         elif command == commands.PING:
             if ext and link.is_tidegate:
-                link.has_left = link.has_left or _says(ext, "stops")
-            elif ext and _says(ext, "tidegate"):
+                link.has_left = link.has_left or says(ext, "stops")
+            elif ext and says(ext, "tidegate"):
                 link.greet()
                 self.binary_flag = BINARY
                 self.greeted.set()
@@ -283,7 +296,7 @@ class RemoteGateway:
         """The link has ended."""
         if link is not self.link:
             return
-        self.link = None
+        self.link = self.direct = None
         self.has_left, self.error = link.has_left, error
         self._is_broken = True
         self.counts.unconfirmed += link.unconfirmed if error is not None else 0
@@ -383,11 +396,3 @@ class RemoteGateway:
         self._asking.close()
         if self.link is not None:
             self.link.destroy()
-
-
-def _says(ext: bytes, what: str) -> bool:
-    try:
-        says = json.loads(ext)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(says, dict) and says.get(what) == 1

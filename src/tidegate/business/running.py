@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from tidegate.business.client import Client
 from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.gateways import Gateways, greeting
 from tidegate.business.handover import Handover
+from tidegate.business.nats import NatsPush
 from tidegate.business.remote import RemoteGateway
 from tidegate.business.sync import BlockingPush
 from tidegate.business.watchdog import Watchdog
 from tidegate.cluster.directory import Directory
-from tidegate.cluster.place import parse_cluster
+from tidegate.cluster.nats.url import NatsPlace
+from tidegate.cluster.place import read_cluster
 from tidegate.net.reactor import Reactor
 from tidegate.net.stats import Stats
 from tidegate.process.settings import BusinessSettings
@@ -35,6 +37,10 @@ class Running:
         handlers: by the command of their event.
 
     Attributes:
+        nats: where the cluster is on NATS, what is sent there.
+        directory: tells which gateways there are.
+        push: carries calls.
+        meeting_point: what the members meet at, for people.
         tasks: calls that ask and then act, under way.
     """
 
@@ -54,12 +60,21 @@ class Running:
         def make_gateway(address: str) -> RemoteGateway:
             limit = settings.send_to_gateway_limit
             return RemoteGateway(
-                address, self.dispatcher, self.handover, settings.secret_key, limit, settings.max_packet_size
+                address, self.dispatcher, self.handover, settings.secret_key, limit, settings.max_packet_size, self.nats
             )
 
         self.gateways = Gateways(self.dispatcher, make_gateway, settings.max_packet_size)
-        self.directory = Directory(parse_cluster(settings.cluster), settings.secret_key, self.gateways.listed)
-        self.sync = BlockingPush(self.handover, self.gateways.act, self.gateways.ask, self.gateways.flush)
+        place = read_cluster(settings.cluster)
+        self.nats: NatsPush | None = None
+        self.directory: Directory | NatsPush
+        self.push: Gateways | NatsPush
+        if isinstance(place, NatsPlace):
+            self.nats = NatsPush(place, key, settings, self.gateways, self.dispatcher, self.handover)
+            self.directory, self.push, self.meeting_point = self.nats, self.nats, str(place)
+        else:
+            self.directory = Directory(place, settings.secret_key, self.gateways.listed)
+            self.push, self.meeting_point = self.gateways, ", ".join(place)
+        self.sync = BlockingPush(self.handover, self.push.act, self.push.ask, self.push.flush)
         self.watchdog = Watchdog(self.dispatcher, settings.handler_timeout) if settings.handler_timeout else None
         self.tasks: set[asyncio.Task[None]] = set()
         self._key, self._secret_key = key, settings.secret_key
@@ -83,8 +98,15 @@ class Running:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.directory.stop()
         await self.gateways.stop()
+        if self.nats is not None:
+            await self.nats.close()
         self._reactor.sweepers.remove(self.gateways.sweep)
         self._reactor.release()
+
+    @property
+    def addresses(self) -> Collection[str]:
+        """The inner addresses of the gateways that there are."""
+        return self.nats.addresses if self.nats is not None else self.gateways.addresses.all
 
     def change_session(self, client_id: str, changes: bytes, whole: bool) -> None:
         """A session was sent to a gateway: where the client is known here, its next events may not show it yet."""

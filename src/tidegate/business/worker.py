@@ -19,7 +19,7 @@ from tidegate.client import calls
 from tidegate.client.api import AsyncPushAPI, PushAPI
 from tidegate.client.arguments import Message, Name, Session
 from tidegate.client.call import Call
-from tidegate.cluster.place import parse_cluster
+from tidegate.cluster.place import read_cluster
 from tidegate.process import context
 from tidegate.process.callback import Callback
 from tidegate.process.member import Member, Stop, with_own_registers
@@ -58,7 +58,9 @@ class BusinessWorker(AsyncPushAPI):
     Args:
         name: unique in its app.
         count: processes.
-        cluster: where its Registers are, ``host:port`` each; those of the same app unless given.
+        cluster: where its Registers are, ``host:port`` each, or a ``nats://`` URL; the Registers of the same app unless
+            given.
+        zone: on NATS: the events of the gateways of the same zone come here.
         secret_key: that all members of the cluster name; TIDEGATE_SECRET_KEY unless given.
         threads: in which `def` handlers run, so that they may block; 0 runs them in the loop.
         max_pending_events: events taken and not finished, over which nothing more is read from the gateways.
@@ -92,6 +94,7 @@ class BusinessWorker(AsyncPushAPI):
         name: str = "business",
         count: int | None = None,
         cluster: str | Sequence[str] | None = None,
+        zone: str | None = None,
         secret_key: str | None = None,
         threads: int | None = None,
         max_pending_events: int | None = None,
@@ -105,6 +108,7 @@ class BusinessWorker(AsyncPushAPI):
         self._given = {
             "count": count,
             "cluster": cluster,
+            "zone": zone,
             "secret_key": secret_key,
             "threads": threads,
             "max_pending_events": max_pending_events,
@@ -142,7 +146,7 @@ class BusinessWorker(AsyncPushAPI):
             ConfigurationError: for what can't be.
         """
         settings = resolve(BusinessSettings, self.name, self._given, with_own_registers(config, self._members))
-        parse_cluster(settings.cluster)
+        read_cluster(settings.cluster)
         return settings
 
     def serve_http(self, address: str, *, token: str | None = None) -> None:
@@ -177,7 +181,8 @@ class BusinessWorker(AsyncPushAPI):
             began = time.monotonic()
             running.start()
             if not await running.directory.known(READY_SECONDS):
-                logger.warning("%s: no Register answers: %s", self.name, ", ".join(parse_cluster(settings.cluster)))
+                what = "NATS server" if running.nats is not None else "Register"
+                logger.warning("%s: no %s answers: %s", self.name, what, running.meeting_point)
             elif not await running.gateways.linked(READY_SECONDS - (time.monotonic() - began)):
                 logger.warning("%s: begins without some of the gateways", self.name)
             await self._doors.open()
@@ -219,7 +224,7 @@ class BusinessWorker(AsyncPushAPI):
             await self._doors.close(Stop(stop.graceful, (patience - stop.begun) / 2, code, reason, reload, whole))
             running.gateways.hold()
             await running.directory.stop()
-            await leave(running.gateways, running.dispatcher, patience)
+            await leave(running.gateways, running.push, running.dispatcher, patience)
             await self._farewell(max(LEAST_SECONDS, stop.seconds_left))
             await hang_up(running.gateways, min(stop.deadline, time.monotonic() + HASTY_SECONDS))
         finally:
@@ -258,12 +263,12 @@ class BusinessWorker(AsyncPushAPI):
         return self._running
 
     def _act(self, call: Call[None]) -> Awaitable[None]:
-        return self._here.gateways.act(call)
+        return self._here.push.act(call)
 
     def _ask(self, call: Call[T]) -> Awaitable[T]:
         running = self._here
         running.handover.check_loop(call.name)
-        return Query(call, running.gateways.ask)
+        return Query(call, running.push.ask)
 
     def flush(self) -> Coroutine[Any, Any, None]:
         """Wait until every gateway has processed all that was sent before.
@@ -271,7 +276,7 @@ class BusinessWorker(AsyncPushAPI):
         Raises:
             ClusterError: a link used since the last flush broke, so that some of it may be lost.
         """
-        return self._here.gateways.flush()
+        return self._here.push.flush()
 
     def close_uid(self, uid: Name, message: Message | None = None) -> Awaitable[None]:
         """Close every client that has this uid now, after one last message."""

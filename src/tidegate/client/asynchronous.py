@@ -12,6 +12,7 @@ from tidegate.client.call import Call
 from tidegate.client.channel import Channel
 from tidegate.client.known import KnownGateways
 from tidegate.client.ledger import PROBE, Ledger
+from tidegate.client.nats.asynchronous import NatsPush
 from tidegate.client.options import read_options
 from tidegate.client.outcomes import Groups, answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
 from tidegate.client.pipeline import Post
@@ -31,9 +32,10 @@ class AsyncGatewayClient(CoroutinePushAPI):
     command is repeated only where nothing of it had been sent; otherwise the caller is told, or the next `flush`.
 
     Args:
-        cluster: ``host:port`` of a Register, or a list of them; else TIDEGATE_CLUSTER, else 127.0.0.1:1236.
+        cluster: ``host:port`` of a Register, or a list of them, or a ``nats://`` URL; else TIDEGATE_CLUSTER, else
+            127.0.0.1:1236.
         secret_key: of the cluster; else TIDEGATE_SECRET_KEY. It is sent only to gateways that Register has named.
-        connect_timeout: seconds for a Register or a gateway to accept a connection.
+        connect_timeout: seconds for a Register, a gateway or NATS to accept a connection.
         timeout: seconds for it to answer; gateways that don't cost a call no more than that all together.
 
     Raises:
@@ -55,6 +57,7 @@ class AsyncGatewayClient(CoroutinePushAPI):
         self._known = KnownGateways()
         self._ledger = Ledger()
         self._turns = Turns(self._options, self._known)
+        self._nats: NatsPush | None = None  # from the first call on, where the cluster is there
         self._is_closed = False
 
     async def __aenter__(self) -> AsyncGatewayClient:
@@ -67,8 +70,11 @@ class AsyncGatewayClient(CoroutinePushAPI):
         """Close the connections when what was sent has left. The client can't be used any more."""
         if self._is_closed:
             return
-        self._enter()
+        if self._loop is not None or self._options.nats is None:
+            self._enter()
         self._is_closed = True
+        if self._nats is not None:
+            await self._nats.close()
         await self._turns.close()
         channels, self._channels = self._channels, {}
         if channels:
@@ -86,6 +92,9 @@ class AsyncGatewayClient(CoroutinePushAPI):
             ClusterError: a link used since the last flush broke, so that some of it may be lost.
         """
         self._enter()
+        if self._nats is not None:
+            await self._nats.flush()
+            return
         posts = await self._turns.take(False, self._probe)
         await self._settle(posts)
         for post in posts:
@@ -95,14 +104,20 @@ class AsyncGatewayClient(CoroutinePushAPI):
         raise_errors(posts, *breaks)
 
     async def _act(self, call: Call[None]) -> None:
+        self._enter()
+        if self._nats is not None:
+            await self._nats.act(call)
+            return
         await self._carry(call)
 
     async def _ask(self, call: Call[T]) -> T:
+        self._enter()
+        if self._nats is not None:
+            return await self._nats.ask(call)
         return call.merge(answers_of(await self._carry(call)))
 
     async def _carry(self, call: Call[Any]) -> list[Post]:
         """Gives what can't be said to have gone well before it was waited for: queries, and commands that wait."""
-        self._enter()
         known = self._known
         lookups = known.lookups
         groups: Groups = {}
@@ -195,6 +210,8 @@ class AsyncGatewayClient(CoroutinePushAPI):
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
+            if self._options.nats is not None:
+                self._nats = NatsPush(self._options.nats, self._options.connect_timeout, self._options.timeout)
         elif self._loop is not loop:
             raise RuntimeError(
                 "this AsyncGatewayClient was used in another event loop before: make one for each, "

@@ -13,6 +13,7 @@ from tidegate.client.connection import Connection
 from tidegate.client.exchange import exchange, send
 from tidegate.client.known import KnownGateways
 from tidegate.client.ledger import PROBE
+from tidegate.client.nats.blocking import BlockingNatsPush
 from tidegate.client.options import read_options
 from tidegate.client.outcomes import Groups, answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
 from tidegate.client.store import ConnectionStore
@@ -48,9 +49,10 @@ class GatewayClient(PushAPI):
     only where nothing of it had been sent; otherwise the caller is told, or the next `flush`.
 
     Args:
-        cluster: ``host:port`` of a Register, or a list of them; else TIDEGATE_CLUSTER, else 127.0.0.1:1236.
+        cluster: ``host:port`` of a Register, or a list of them, or a ``nats://`` URL; else TIDEGATE_CLUSTER, else
+            127.0.0.1:1236.
         secret_key: of the cluster; else TIDEGATE_SECRET_KEY. It is sent only to gateways that Register has named.
-        connect_timeout: seconds for a Register or a gateway to accept a connection.
+        connect_timeout: seconds for a Register, a gateway or NATS to accept a connection.
         timeout: seconds for it to answer; gateways that don't cost a call no more than that all together.
 
     Raises:
@@ -67,6 +69,9 @@ class GatewayClient(PushAPI):
     ) -> None:
         self._options = read_options(cluster, secret_key, connect_timeout, timeout)
         self._kept: dict[int, Kept] = {}
+        self._nats: BlockingNatsPush | None = None  # where the cluster is there
+        if self._options.nats is not None:
+            self._nats = BlockingNatsPush(self._options.nats, connect_timeout, timeout)
         self._is_closed = False
 
     def __enter__(self) -> GatewayClient:
@@ -81,6 +86,8 @@ class GatewayClient(PushAPI):
         The client can't be used any more.
         """
         self._is_closed = True
+        if self._nats is not None:
+            self._nats.close()
         kept = self._kept.pop(forks.generation(), None)
         if kept is not None:
             kept.store.close()
@@ -92,6 +99,9 @@ class GatewayClient(PushAPI):
             ClusterError: a link used since the last flush broke, so that some of it may be lost; each thread that
                 flushes is told of it, once.
         """
+        if (nats := self._over_nats) is not None:
+            nats.flush()
+            return
         store = self._now().store
         asked = [store.find(address) for address in store.ledger.used()]
         probes = [Transfer(each, (PROBE,), True, self._options, opens=False) for each in asked if each is not None]
@@ -102,9 +112,14 @@ class GatewayClient(PushAPI):
         raise_errors(probes, *store.tell())
 
     def _act(self, call: Call[None]) -> None:
-        self._carry(call)
+        if (nats := self._over_nats) is not None:
+            nats.act(call)
+        else:
+            self._carry(call)
 
     def _ask(self, call: Call[T]) -> T:
+        if (nats := self._over_nats) is not None:
+            return nats.ask(call)
         return call.merge(answers_of(self._carry(call)))
 
     def _carry(self, call: Call[Any]) -> list[Transfer]:
@@ -183,10 +198,19 @@ class GatewayClient(PushAPI):
         kept.store.tidy()
         return known.last, True
 
-    def _now(self) -> Kept:
-        """What this process keeps: a child never touches its parent's sockets, but for closing its copies."""
+    @property
+    def _over_nats(self) -> BlockingNatsPush | None:
+        if self._nats is not None:
+            self._check_open()
+        return self._nats
+
+    def _check_open(self) -> None:
         if self._is_closed:
             raise RuntimeError("this GatewayClient is closed: make a new one")
+
+    def _now(self) -> Kept:
+        """What this process keeps: a child never touches its parent's sockets, but for closing its copies."""
+        self._check_open()
         generation = forks.generation()
         kept = self._kept.get(generation)
         if kept is None:

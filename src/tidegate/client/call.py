@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from tidegate.errors import ClusterError
 from tidegate.wire.packet import DEFAULT_MAX_PACKET_SIZE
 from tidegate.wire.php import PHPValueError
 from tidegate.wire.register_line import Addresses
 
-__all__ = ["Answers", "Call", "Pack", "Packets", "command", "query"]
+__all__ = ["Answers", "Call", "Pack", "Packets", "Reach", "command", "query"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -23,6 +23,25 @@ Answers: TypeAlias = Sequence[tuple[str, bytes]]
 """Gateway addresses, and the serialized value that each answered."""
 
 
+class Reach(NamedTuple):
+    """Whom a command is for that is not about one client, for carriers that need not send it to every gateway.
+
+    Attributes:
+        kind: "uid" or "group"; "all" where it is for everybody.
+        names: those of the uids or groups.
+        excluded: the gateways whose packets differ from the others', since some of their clients are left out.
+        apart: packs it for one of the names alone; None where a client of several names would be reached twice.
+    """
+
+    kind: str = "all"
+    names: Collection[str] = ()
+    excluded: Collection[str] = ()
+    apart: Callable[[str], Pack] | None = None
+
+
+EVERYBODY = Reach()
+
+
 class Call(Generic[T]):
     """What a method of the push API does, once.
 
@@ -31,17 +50,25 @@ class Call(Generic[T]):
         is_query: whether every packet is answered.
         address: of the one gateway that is concerned; None where it is all, or those of several client ids.
         needs_addresses: whether `packets` has to be told which gateways there are.
+        reach: whom it is for, where that is not one client.
     """
 
-    __slots__ = ("_merge", "_pack", "address", "is_query", "name", "needs_addresses")
+    __slots__ = ("_merge", "_pack", "address", "is_query", "name", "needs_addresses", "reach")
 
     def __init__(
-        self, name: str, pack: Pack, merge: Callable[[Answers], T] | None, address: str | None, needs_addresses: bool
+        self,
+        name: str,
+        pack: Pack,
+        merge: Callable[[Answers], T] | None,
+        address: str | None,
+        needs_addresses: bool,
+        reach: Reach = EVERYBODY,
     ) -> None:
         self.name = name
         self.is_query = merge is not None
         self.address = address
         self.needs_addresses = needs_addresses
+        self.reach = reach
         self._pack = pack
         self._merge = merge
 
@@ -71,9 +98,11 @@ class Call(Generic[T]):
         return self._merge(answers)
 
 
-def command(name: str, pack: Pack, address: str | None = None, needs_addresses: bool = True) -> Call[None]:
+def command(
+    name: str, pack: Pack, address: str | None = None, needs_addresses: bool = True, reach: Reach = EVERYBODY
+) -> Call[None]:
     """A call that is not answered."""
-    return Call(name, pack, None, address, needs_addresses)
+    return Call(name, pack, None, address, needs_addresses, reach)
 
 
 def query(

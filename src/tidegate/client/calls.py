@@ -25,7 +25,7 @@ from tidegate.client.arguments import (
     encode_session,
     encode_token,
 )
-from tidegate.client.call import Call, Pack, command, query
+from tidegate.client.call import Call, Pack, Reach, command, query
 from tidegate.client.packing import (
     Content,
     JSONFrame,
@@ -104,7 +104,7 @@ def send_to_all(
     content = message_content(commands.SEND_TO_ALL, message, raw)
     excluded = {} if exclude is None else by_gateway(exclude)
     if client_ids is None:
-        return command("send_to_all", to_all_but(content, EXCLUDE, excluded, b""))
+        return command("send_to_all", to_all_but(content, EXCLUDE, excluded, b""), reach=Reach(excluded=excluded))
     listed = by_gateway(client_ids)
     for address, connection_ids in excluded.items():
         for connection_id in connection_ids:
@@ -122,7 +122,11 @@ def send_to_uid(uid_or_list: Names, message: Message, *, raw: bool = False) -> C
     uids = encode_names(uid_or_list, "uid")
     if not uids:
         return command("send_to_uid", to_nobody, needs_addresses=False)
-    return command("send_to_uid", to_all_in_parts(content, LIST, uids.values()))
+
+    def apart(uid: str) -> Pack:
+        return to_all(content, LIST.around((uids[uid],)))
+
+    return command("send_to_uid", to_all_in_parts(content, LIST, uids.values()), reach=Reach("uid", uids, (), apart))
 
 
 def send_to_group(
@@ -136,7 +140,8 @@ def send_to_group(
     # All groups in one packet, whatever the limit is: a client in two of them gets the message once.
     addressed = b'{"group":[%s],' % b",".join(groups.values())
     frame = JSONFrame(addressed + EXCLUDE.before[1:], EXCLUDE.after)
-    return command("send_to_group", to_all_but(content, frame, excluded, addressed + NOT_EXCLUDED))
+    pack = to_all_but(content, frame, excluded, addressed + NOT_EXCLUDED)
+    return command("send_to_group", pack, reach=Reach("group", groups, excluded))
 
 
 # Clients, uids, groups, sessions.
@@ -179,7 +184,8 @@ def leave_group(client_id: str, group: Name) -> Call[None]:
 
 
 def ungroup(group: Name) -> Call[None]:
-    return command("ungroup", to_all(Content(commands.UNGROUP), encode_name(group, "group")))
+    name = encode_name(group, "group")
+    return command("ungroup", to_all(Content(commands.UNGROUP), name), reach=Reach("group", (name.decode(),)))
 
 
 def set_session(client_id: str, session: Session) -> Call[None]:

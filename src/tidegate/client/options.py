@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidegate.client.arguments import encode_json
-from tidegate.cluster.place import parse_cluster
+from tidegate.cluster.nats.url import NatsPlace
+from tidegate.cluster.place import read_cluster
 from tidegate.errors import ConfigurationError
 from tidegate.wire.commands import GATEWAY_CLIENT_CONNECT
 from tidegate.wire.packet import pack
@@ -22,10 +23,11 @@ class Options:
     """What a client goes by.
 
     Attributes:
-        registers: ``host:port`` of each Register.
-        connect_timeout: seconds for a Register or a gateway to accept a connection.
+        registers: ``host:port`` of each Register; none where the cluster is on NATS.
+        connect_timeout: seconds for a Register, a gateway or NATS to accept a connection.
         timeout: seconds for it to answer, or to take what is sent.
         hello: bytes that come first on a connection to a gateway.
+        nats: where the cluster is, where it is on NATS.
     """
 
     registers: tuple[str, ...]
@@ -33,6 +35,7 @@ class Options:
     connect_timeout: float
     timeout: float
     hello: bytes = field(repr=False)
+    nats: NatsPlace | None = None
 
 
 def read_options(
@@ -58,4 +61,6 @@ def read_options(
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
             raise ConfigurationError(f"{name} is {seconds!r}: it takes seconds, more than 0")
     hello = pack(GATEWAY_CLIENT_CONNECT, body=encode_json({"secret_key": secret_key})) if secret_key else b""
-    return Options(parse_cluster(cluster), secret_key, connect_timeout, timeout, hello)
+    place = read_cluster(cluster)
+    registers, nats = ((), place) if isinstance(place, NatsPlace) else (place, None)
+    return Options(registers, secret_key, connect_timeout, timeout, hello, nats)

@@ -1,4 +1,4 @@
-"""Where the Registers of a cluster are, as users write it."""
+"""Where a cluster is, as users write it: its Registers, or NATS."""
 
 from __future__ import annotations
 
@@ -6,12 +6,32 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
+from tidegate.cluster.nats.url import NatsPlace, is_nats, parse_nats
 from tidegate.errors import ConfigurationError
 
-__all__ = ["parse_cluster", "split_place"]
+__all__ = ["parse_cluster", "read_cluster", "split_place"]
 
 PLACE = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:/,\s]+)):(?P<port>[0-9]{1,5})")
 EXAMPLE = "write host:port, such as '127.0.0.1:1236' or '[::1]:1236'"
+
+
+def read_cluster(cluster: str | Sequence[str]) -> tuple[str, ...] | NatsPlace:
+    """Read where a cluster is: its Registers as `parse_cluster` gives them, or NATS where it is made of such URLs.
+
+    Raises:
+        ConfigurationError: which says what is wrong and what would be right; some of both is.
+    """
+    if not is_nats(cluster):
+        return parse_cluster(cluster)
+    texts = (cluster,) if isinstance(cluster, str) else tuple(cluster)
+    for part in (part for text in texts for part in str(text).split(",")):
+        if not is_nats(part):
+            shown = part.strip().rpartition("@")[2]
+            raise ConfigurationError(
+                f"the cluster names NATS servers, and {shown!r} besides: write nats:// before each server, or only "
+                "Registers"
+            )
+    return parse_nats(cluster)
 
 
 def parse_cluster(cluster: str | Sequence[str]) -> tuple[str, ...]:
@@ -37,8 +57,9 @@ def parse_cluster(cluster: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _check(place: str) -> None:
-    if place.lower().startswith("nats://"):
-        raise ConfigurationError(f"the cluster {place!r} is a NATS server's: only a Register's is supported yet")
+    if is_nats(place):
+        shown = place.rpartition("@")[2]
+        raise ConfigurationError(f"{shown!r} is NATS's, and a Register is needed here: {EXAMPLE}")
     if "://" in place:
         rest = place.partition("://")[2] or "127.0.0.1:1236"
         raise ConfigurationError(f"the Register {place!r} has a protocol before its address: write {rest!r}")

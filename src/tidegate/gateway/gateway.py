@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
-from tidegate.cluster.announcement import Announcement
-from tidegate.cluster.place import parse_cluster
 from tidegate.errors import ConfigurationError
 from tidegate.gateway.connection import GatewayConnection, MeteredGatewayConnection
 from tidegate.gateway.deadline import LoginDeadline
@@ -21,6 +19,7 @@ from tidegate.gateway.heartbeat import Heartbeat
 from tidegate.gateway.inner import InnerPort
 from tidegate.gateway.inner_address import bind_inner, resolve_lan_ip, warn_if_open
 from tidegate.gateway.jwt_auth import JWTAuth
+from tidegate.gateway.presence import Presence, check_cluster
 from tidegate.gateway.request import request_body
 from tidegate.gateway.router import Choice, Router
 from tidegate.gateway.tables import Tables
@@ -37,9 +36,7 @@ from tidegate.wire.commands import ON_CLOSE, ON_CONNECT, ON_WEBSOCKET_CONNECT
 __all__ = ["Gateway"]
 
 LISTED_SECONDS = 2.0
-"""That the inner port stays open after Register was left: push clients keep their list of gateways for a second."""
-ANNOUNCE_SECONDS = 5.0
-"""That a start waits for Register; where it is down the gateway serves all the same, and is found later."""
+"""That it can be reached after it has left Register or NATS: push clients keep their list of gateways for a second."""
 LINKS_SECONDS = 2.0
 """That workers have to take what is left for them at a stop."""
 DEFAULT_PING_INTERVAL = 25.0
@@ -65,7 +62,10 @@ class Gateway(Server[GatewaySettings]):
         lan_ip: this machine's IPv4 address in the cluster, or a name of it; part of every client id.
         inner_listen: the address to listen on for workers and push clients; `lan_ip` where that is private, else all.
         start_port: inner port of the first process; the others have those behind it.
-        cluster: where the Registers are, ``host:port`` or a list of them; those of the same app unless given.
+        cluster: where the Registers are, ``host:port`` or a list of them, or a ``nats://`` URL; the Registers of the
+            same app unless given.
+        register: of a gateway on NATS, Registers to make it known to besides, for PHP.
+        zone: of a gateway on NATS: its clients' events go to the workers of the same zone.
         secret_key: shared by the whole cluster.
         ping_interval: seconds between questions to silent clients; 25 unless given for WebSocket, off for others; 0 is
             off.
@@ -121,6 +121,8 @@ class Gateway(Server[GatewaySettings]):
         inner_listen: str | None = None,
         start_port: int | None = None,
         cluster: str | Sequence[str] | None = None,
+        register: str | Sequence[str] | None = None,
+        zone: str | None = None,
         secret_key: str | None = None,
         ping_interval: float | None = None,
         ping_not_response_limit: int | None = None,
@@ -153,7 +155,7 @@ class Gateway(Server[GatewaySettings]):
         self._resolved: GatewaySettings | None = None  # as a supervisor has sent them
         self._has_register = False
         self._members: Sequence[Member] = ()
-        self._announcement: Announcement | None = None
+        self._presence: Presence | None = None
         self._inner: InnerPort | None = None
         self._heartbeat: Heartbeat | None = None
         self._deadline: LoginDeadline | None = None
@@ -170,7 +172,7 @@ class Gateway(Server[GatewaySettings]):
         if self._resolved is not None:
             return self._resolved
         settings = resolve(GatewaySettings, self.name, self._given, with_own_registers(config, self._members))
-        parse_cluster(settings.cluster)
+        check_cluster(self.name, settings)
         if settings.start_port + settings.count > 65536:
             raise ConfigurationError(
                 f"gateway {self.name!r}: start_port={settings.start_port} leaves no {settings.count} ports"
@@ -204,8 +206,8 @@ class Gateway(Server[GatewaySettings]):
         gateway = cls(row["listen"], name=row["name"])
         plain = dict(row["settings"])
         gateway._has_register = plain.pop("has_register")
-        for name in ("cluster", "subprotocols", "origins", "trusted_proxies"):
-            plain[name] = tuple(plain[name])
+        for name in ("cluster", "register", "subprotocols", "origins", "trusted_proxies"):
+            plain[name] = tuple(plain[name]) if plain[name] is not None else None
         if plain["auth"] is not None:
             plain["auth"] = JWTAuth.from_plain(plain["auth"])
         if plain["ssl"] is not None:
@@ -236,7 +238,6 @@ class Gateway(Server[GatewaySettings]):
         assert self.address is not None
         lan_ip = resolve_lan_ip(self.name, settings.lan_ip)
         port = settings.start_port + self.id
-        registers = parse_cluster(settings.cluster)
         place = Place(pack_ip(lan_ip), port, self.address.port)
         self._asks_each_time = callable(settings.router)
         self.router = Router(
@@ -247,7 +248,9 @@ class Gateway(Server[GatewaySettings]):
             send_limit=settings.send_to_worker_limit,
             max_packet_size=settings.max_packet_size,
         )
-        self._tables = Tables(cast("Mapping[int, GatewayConnection]", self._endpoint.connections))
+        presence = self._presence = Presence(self.name, settings, f"{lan_ip}:{port}")
+        clients = cast("Mapping[int, GatewayConnection]", self._endpoint.connections)
+        self._tables = Tables(clients, presence.interest)
         self._inner = InnerPort(
             self.name,
             self.router,
@@ -275,9 +278,7 @@ class Gateway(Server[GatewaySettings]):
         if self._entrance is not None:
             warn(self.name, cast("Auth", settings.auth), settings.origins)
             self._endpoint.reactor.sweepers.append(self._entrance.sweep)
-        self._announcement = Announcement(registers, f"{lan_ip}:{port}", settings.secret_key)
-        self._announcement.start()
-        await self._announcement.announced(ANNOUNCE_SECONDS)
+        await presence.open(self._inner.commander, self._inner.throttle)
 
     def _ping_interval(self, settings: GatewaySettings) -> float:
         """Where there is nothing to ask with, nobody is asked, nor closed, unless it is asked for."""
@@ -325,12 +326,12 @@ class Gateway(Server[GatewaySettings]):
     # Stopping
 
     async def _stopping(self, stop: Stop) -> None:  # noqa: ARG002
-        if self._announcement is not None:
-            await self._announcement.stop()
+        if self._presence is not None:
+            await self._presence.leave()
 
     async def _closed(self, stop: Stop) -> None:
-        if self._announcement is not None:
-            await self._announcement.stop()
+        if self._presence is not None:
+            await self._presence.leave()
         if self._heartbeat is not None:
             self._heartbeat.stop()
         if self._inner is not None:
@@ -338,6 +339,8 @@ class Gateway(Server[GatewaySettings]):
             if not (stop.whole and self._has_register):
                 await asyncio.sleep(min(stop.seconds_left, stop.begun + LISTED_SECONDS - time.monotonic()))
             await self._inner.close(min(LINKS_SECONDS, stop.seconds_left))
+        if self._presence is not None:
+            await self._presence.close()
         assert self._endpoint is not None
         if self._deadline is not None:
             self._endpoint.reactor.sweepers.remove(self._deadline.sweep)
@@ -348,22 +351,23 @@ class Gateway(Server[GatewaySettings]):
             if self._entrance is not None and self._entrance.sweep in self._endpoint.reactor.sweepers:
                 self._endpoint.reactor.sweepers.remove(self._entrance.sweep)
         self._entrance = None
-        self._announcement = self._heartbeat = self._inner = self._tables = self._deadline = None
+        self._presence = self._heartbeat = self._inner = self._tables = self._deadline = None
 
     # For people
 
     def snapshot(self) -> dict[str, Any]:
         inner, router = self._inner, self.router
         extra: dict[str, int] = {}
-        if inner is not None and self._tables is not None:
+        if inner is not None and self._tables is not None and self._presence is not None:
             extra = {
+                **self._presence.snapshot(),
                 **dataclasses.asdict(router.stats),
                 "clients_waiting": router.waiting,
                 "workers": inner.workers,
                 "push_clients": inner.push_clients,
                 "uids": len(self._tables.uids),
                 "groups": len(self._tables.groups),
-                "bad_commands": inner.bad_commands,
+                "bad_commands": inner.bad_commands + self._presence.bad_commands,
                 "refused_links": inner.refused,
                 "inner_accept_pauses": inner.stats.accept_pauses,
                 **inner.over_limits,

@@ -64,6 +64,7 @@ class InnerPort:
         pings: whether workers are on other machines, so that connections must not be silent.
 
     Attributes:
+        commander: carries commands out.
         bad_commands: that could not be carried out.
         refused: connections whose first packet was wrong, or did not come.
     """
@@ -91,7 +92,7 @@ class InnerPort:
         self.refused = 0
         self._router = router
         self._tables = tables
-        self._commander = Commander(tables, everybody, max_session_size, max_groups, renew)
+        self.commander = Commander(tables, everybody, max_session_size, max_groups, renew)
         self._secret = secret_key.encode()
         self._max_packet_size = max_packet_size
         self._send_limit = send_limit
@@ -150,7 +151,7 @@ class InnerPort:
     @property
     def over_limits(self) -> dict[str, int]:
         """Commands that were refused for what they would have made of a client."""
-        commander = self._commander
+        commander = self.commander
         return {"refused_sessions": commander.refused_sessions, "refused_groups": commander.refused_groups}
 
     # Connections
@@ -173,7 +174,7 @@ class InnerPort:
             self._arrivals.discard(link)
 
     def _serve(self, link: InnerLink, runs: list[Run]) -> None:
-        send_all = self._commander.send_all_to_one
+        send_all = self.commander.send_all_to_one
         for position, run in enumerate(runs, 1):
             command, number, flags, _, bodies, *_ = run
             if (
@@ -195,7 +196,7 @@ class InnerPort:
     def _serve_each(self, link: InnerLink, run: Run) -> int:
         """Serve the packets of a run, until the link is stopped; gives how many."""
         # Most packets are commands of a worker's; what `_carry_out` would do for them is written out here.
-        find = self._commander.handlers.get
+        find = self.commander.handlers.get
         done = 0
         for packet in packets_of(run):
             done += 1
@@ -227,7 +228,7 @@ class InnerPort:
         if peer is not None and peer.is_tidegate and command in self.EXTENSIONS:
             self.EXTENSIONS[command](self, link, peer, packet)
         elif command != commands.PING:
-            answer = self._commander.carry_out(packet)
+            answer = self.commander.carry_out(packet)
             if answer is not None:
                 self._answer(link, ANSWER_SIZE.pack(len(answer)) + answer)
 
@@ -337,9 +338,9 @@ class InnerPort:
     def _query(self, link: InnerLink, peer: Peer, packet: Packet) -> None:  # noqa: ARG002
         reader = PacketReader(self._max_packet_size)
         inner = reader.feed(packet[4])
-        if len(inner) != 1 or reader.error is not None or not self._commander.is_query(inner[0][0]):
+        if len(inner) != 1 or reader.error is not None or not self.commander.is_query(inner[0][0]):
             raise CommandError("a QUERY that holds none")
-        answer = self._commander.carry_out(inner[0])
+        answer = self.commander.carry_out(inner[0])
         assert answer is not None
         size = self._max_packet_size - HEADER_SIZE - len(commands.MORE)
         parts = [answer[at : at + size] for at in range(0, len(answer), size)]

@@ -8,12 +8,26 @@ client. A client knows its own names, so that nothing is ever searched.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 if TYPE_CHECKING:
     from tidegate.net.audience import Audience
 
-__all__ = ["Group", "Tables", "TableClient"]
+__all__ = ["GROUP", "UID", "Group", "Kind", "NameInterest", "TableClient", "Tables"]
+
+Kind: TypeAlias = Literal["uid", "group"]
+UID: Kind = "uid"
+GROUP: Kind = "group"
+
+
+class NameInterest(Protocol):
+    """Who is told which names have clients here."""
+
+    def came(self, kind: Kind, name: bytes) -> None:
+        """The first client has this name now."""
+
+    def went(self, kind: Kind, name: bytes) -> None:
+        """The last one has it no more."""
 
 
 class TableClient(Protocol):
@@ -56,6 +70,7 @@ class Tables(Generic[C]):
 
     Args:
         clients: the connections by id.
+        interest: is told when a name gets its first client and when it has lost its last, where anybody wants to know.
 
     Attributes:
         clients: all that are there, those among them that are being closed.
@@ -63,8 +78,9 @@ class Tables(Generic[C]):
         groups: by name.
     """
 
-    def __init__(self, clients: Mapping[int, C]) -> None:
+    def __init__(self, clients: Mapping[int, C], interest: NameInterest | None = None) -> None:
         self.clients = clients
+        self._interest = interest
         self.uids: dict[bytes, dict[int, C]] = {}
         self.groups: dict[bytes, Group] = {}
         self._leaving: set[int] = set()
@@ -109,7 +125,12 @@ class Tables(Generic[C]):
             return
         self.unbind(client)
         client.uid = uid
-        self.uids.setdefault(uid, {})[client.id] = client
+        members = self.uids.get(uid)
+        if members is None:
+            members = self.uids[uid] = {}
+            if self._interest is not None:
+                self._interest.came(UID, uid)
+        members[client.id] = client
 
     def unbind(self, client: C) -> None:
         """Take its uid away."""
@@ -121,6 +142,8 @@ class Tables(Generic[C]):
         del members[client.id]
         if not members:
             del self.uids[uid]
+            if self._interest is not None:
+                self._interest.went(UID, uid)
 
     def join(self, client: C, name: bytes) -> None:
         """Put a client into a group."""
@@ -132,6 +155,8 @@ class Tables(Generic[C]):
         group = self.groups.get(name)
         if group is None:
             group = self.groups[name] = Group(name)
+            if self._interest is not None:
+                self._interest.came(GROUP, name)
         group[client.id] = client
         groups[group.name] = group
         if group.audience is not None:
@@ -147,12 +172,16 @@ class Tables(Generic[C]):
             group.audience.discard(cast("Any", client))
         if not group:
             del self.groups[name]
+            if self._interest is not None:
+                self._interest.went(GROUP, name)
 
     def ungroup(self, name: bytes) -> None:
         """End a group: all leave it."""
         group = self.groups.pop(name, None)
         if group is None:
             return
+        if self._interest is not None:
+            self._interest.went(GROUP, name)
         if group.audience is not None:
             group.audience.dissolve()
         for client in group.values():

@@ -107,7 +107,9 @@ class GatewaySettings(ListenSettings):
     lan_ip: Text = "127.0.0.1"
     inner_listen: Annotated[str | None, values.TEXT] = None
     start_port: Port = 2900
-    cluster: Addresses = ("127.0.0.1:1236",)
+    cluster: Addresses = field(default=("127.0.0.1:1236",), repr=False)
+    register: Annotated[tuple[str, ...] | None, values.ADDRESSES] = None
+    zone: Text = "default"
     secret_key: Secret = field(default="", repr=False)
     ping_interval: Annotated[float | None, seconds(or_zero=True)] = None
     ping_not_response_limit: NotNegative = 2
@@ -147,7 +149,8 @@ class BusinessSettings:
     noun: ClassVar[str] = "business worker"
     count: Positive = 1
     reloadable: Switch = True
-    cluster: Addresses = ("127.0.0.1:1236",)
+    cluster: Addresses = field(default=("127.0.0.1:1236",), repr=False)
+    zone: Text = "default"
     secret_key: Secret = field(default="", repr=False)
     threads: NotNegative = 0
     max_pending_events: Positive = 10_000

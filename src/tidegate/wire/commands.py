@@ -32,6 +32,7 @@ __all__ = [
     "PATCH_SESSION",
     "PING",
     "PROGRESS",
+    "PUSH_ID",
     "QUERY",
     "RAW",
     "RELEASE",
@@ -102,6 +103,7 @@ PROGRESS: Final = 213
 PATCH_SESSION: Final = 214
 SEND_TO_UID_COUNTED: Final = 215
 RENEW_AUTH: Final = 216
+PUSH_ID: Final = 217
 
 MORE: Final = b"more"
 """Ext data of an answer to QUERY that goes on in the next one of its number."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tidegate.cluster.nats.counters import Counters
 from tidegate.cluster.nats.entries import Listing
@@ -96,6 +96,28 @@ class BlockingNatsClient:
         session = self._now()
         session.publish(lambda limit: session.split(limit, subject, payload, reply), self._timeout)
 
+    def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Publish several messages in a row, with none of others between them, as `publish_parts` does each.
+
+        Raises:
+            ClusterError: as `publish`, of all of them.
+            ValueError: one is longer than can be joined, or a subject is none; nothing was sent.
+        """
+        session = self._now()
+
+        def lines(limit: int) -> list[bytes]:
+            return [line for subject, payload in messages for line in session.split(limit, subject, payload, None)]
+
+        session.publish(lines, self._timeout)
+
+    def connect(self) -> int:
+        """See that there is a connection; gives its number, among those that this process has made.
+
+        Raises:
+            ClusterError: no server can be reached.
+        """
+        return self._now().connect()
+
     def flush(self) -> None:
         """Return when the server has taken all that was published before, by all threads.
 
@@ -131,11 +153,14 @@ class BlockingNatsClient:
             raise outcome
         return outcome
 
-    def gather(self, requests: Iterable[tuple[str, bytes]]) -> list[Message | ClusterError]:
+    def gather(
+        self, requests: Iterable[tuple[str, bytes]], seconds: float | None = None
+    ) -> list[Message | ClusterError]:
         """Ask several at once, within one time limit.
 
         Args:
             requests: subjects and payloads.
+            seconds: for the answers; ``timeout`` unless given.
 
         Returns:
             For each, in their order, the answer or the error that tells why there is none.
@@ -143,7 +168,7 @@ class BlockingNatsClient:
         Raises:
             ClusterError: no server can be reached.
         """
-        questions = self._ask([(subject, payload, None) for subject, payload in requests])
+        questions = self._ask([(subject, payload, None) for subject, payload in requests], seconds or self._timeout)
         return [question.outcome() for question in questions]
 
     def collect(self, subject: str, payload: bytes, enough: Enough) -> list[Message]:
@@ -155,10 +180,46 @@ class BlockingNatsClient:
         Raises:
             ClusterError: as `request`.
         """
-        (question,) = self._ask([(subject, payload, enough)])
+        (question,) = self._ask([(subject, payload, enough)], self._timeout)
         if question.error is not None:
             raise question.error
         return question.answers
+
+    def ask(self, subject: str, payload: bytes, done: Callable[[Question], None]) -> Question:
+        """Ask without waiting, in as many parts as it takes; `forget` is to be called in the end.
+
+        Args:
+            done: is called once, when the answer was read by any thread that uses the client, or is known not to come.
+
+        Raises:
+            ClusterError: no server can be reached, or it takes nothing.
+        """
+        session = self._now()
+        question: Question | None = None
+
+        def finished() -> None:
+            assert question is not None
+            done(question)
+
+        def lines(limit: int) -> list[bytes]:
+            nonlocal question
+            question = session.inbox.ask(subject, None, finished)
+            return session.split(limit, subject, payload, question.reply)
+
+        try:
+            session.publish(lines, self._timeout)
+        except BaseException:
+            if question is not None:
+                self.forget(question)
+            raise
+        assert question is not None
+        return question
+
+    def forget(self, question: Question) -> None:
+        """Take no more answers to it."""
+        session = self._now()
+        with session.lock:
+            session.inbox.forget(question)
 
     def list_bucket(self, name: str, pattern: str = ">") -> dict[str, bytes]:
         """The values of all entries of a key-value bucket whose keys a pattern covers, by key.
@@ -173,9 +234,9 @@ class BlockingNatsClient:
                 raise listing.error
         return listing.entries
 
-    def _ask(self, asked: Sequence[tuple[str, bytes, Enough | None]]) -> list[Question]:
+    def _ask(self, asked: Sequence[tuple[str, bytes, Enough | None]], seconds: float) -> list[Question]:
         session = self._now()
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + seconds
         questions: list[Question] = []
 
         def lines(limit: int) -> list[bytes]:
@@ -191,7 +252,7 @@ class BlockingNatsClient:
             session.wait(lambda: all(question.is_done for question in questions), deadline - time.monotonic())
             with session.lock:
                 for question in questions:
-                    question.time_out(self._timeout)
+                    question.time_out(seconds)
         finally:
             with session.lock:
                 for question in questions:

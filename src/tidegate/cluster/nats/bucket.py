@@ -138,8 +138,9 @@ class Bucket:
                 raise listing.error
         return listing.entries
 
-    async def consume(self, deliver: str) -> int:
-        """Have all entries, and then each change, sent to a subject; gives how many entries there are.
+    async def consume(self, deliver: str, pattern: str = ">") -> int:
+        """Have all entries whose keys a pattern covers, and then each change, sent to a subject; gives how many entries
+        there are.
 
         Raises:
             ClusterError: JetStream could not be asked.
@@ -147,7 +148,7 @@ class Bucket:
         config = {
             "deliver_subject": deliver,
             "deliver_policy": "last_per_subject",
-            "filter_subject": key_subject(self.name, ">"),
+            "filter_subject": key_subject(self.name, pattern),
             "ack_policy": "none",
             "max_deliver": 1,
             "flow_control": True,

@@ -7,7 +7,7 @@ and the subscriptions stand on the new one before anybody is told that it is the
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import itertools
 import logging
 import secrets
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from tidegate.cluster.nats.asking import ask_all
 from tidegate.cluster.nats.connector import Connector, NatsLink
 from tidegate.cluster.nats.counters import Counters
 from tidegate.cluster.nats.inbox import Enough, Inbox, Question
@@ -170,7 +171,16 @@ class NatsClient:
             ClusterError: as `publish`.
             ValueError: it is longer than can be joined, or the subject is none.
         """
-        self._outgoing.publish_parts(subject, payload, reply)
+        self._outgoing.publish_parts(((subject, payload),), reply)
+
+    def publish_all(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Publish several messages in a row, with none of others between them, as `publish_parts` does each.
+
+        Raises:
+            ClusterError: as `publish`, of all of them.
+            ValueError: one is longer than can be joined, or a subject is none; nothing was sent.
+        """
+        self._outgoing.publish_parts(messages, None)
 
     # Subscribing
 
@@ -268,44 +278,41 @@ class NatsClient:
             raise question.error
         return question.answers
 
+    def ask(self, subject: str, payload: bytes, done: Callable[[Question], None]) -> Question:
+        """Ask without waiting, in as many parts as it takes; `forget` is to be called in the end.
+
+        Args:
+            done: is called once, when the answer has come, or is known not to come.
+
+        Raises:
+            ClusterError: as `publish`.
+        """
+        question = self._inbox.ask(subject, None, lambda: done(question))
+        try:
+            self._listen_for_answers()
+            self.publish_parts(subject, payload, question.reply)
+        except BaseException:
+            self._inbox.forget(question)
+            raise
+        return question
+
+    def forget(self, question: Question) -> None:
+        """Take no more answers to it."""
+        self._inbox.forget(question)
+
+    def _listen_for_answers(self) -> None:
+        if not self._inbox_sid:
+            self._inbox_sid = self.subscribe(self._inbox.pattern, self._inbox.take)
+
     async def _ask(
         self,
         asked: Sequence[tuple[str, bytes, Enough | None]],
         seconds: float,
         headers: Mapping[str, str] | None = None,
     ) -> list[Question]:
-        if not self._inbox_sid:
-            self._inbox_sid = self.subscribe(self._inbox.pattern, self._inbox.take)
-        all_done = asyncio.Event()
-        questions: list[Question] = []
-        left = len(asked)
-
-        def done() -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                all_done.set()
-
-        try:
-            for subject, payload, enough in asked:
-                question = self._inbox.ask(subject, enough, done)
-                questions.append(question)
-                try:
-                    if headers is None:
-                        self.publish_parts(subject, payload, question.reply)
-                    else:
-                        self.publish(subject, payload, question.reply, headers)
-                except ClusterError as error:
-                    question.fail(error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await all_done.wait()
-            for question in questions:
-                question.time_out(seconds)
-        finally:
-            for question in questions:
-                self._inbox.forget(question)
-        return questions
+        self._listen_for_answers()
+        publish = self.publish_parts if headers is None else functools.partial(self.publish, headers=headers)
+        return await ask_all(self._inbox, publish, asked, seconds)
 
     # What the connector calls
 
@@ -384,11 +391,8 @@ class NatsClient:
             logger.exception("what came over NATS could not be taken")
 
     def _refused(self, text: str) -> None:
-        lowered = text.lower()
-        if "slow consumer" in lowered:
-            self.counters.slow_consumer += 1
-        elif "stale connection" in lowered:
-            self.counters.stale_connection += 1
-        else:
-            self.counters.server_errors += 1
+        is_slow, is_stale = (what in text.lower() for what in ("slow consumer", "stale connection"))
+        self.counters.slow_consumer += is_slow
+        self.counters.stale_connection += is_stale
+        self.counters.server_errors += not (is_slow or is_stale)
         logger.error("NATS server %s says: %s", self.server, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tidegate.cluster.nats.counters import Counters
 from tidegate.cluster.nats.parts import Splitter
@@ -80,14 +80,16 @@ class Outgoing:
             raise ValueError(f"a payload of {len(payload)} bytes for {subject}: NATS takes {self.max_payload}")
         self._send(encode_publish(subject, payload, reply, headers), 1)
 
-    def publish_parts(self, subject: str, payload: bytes, reply: str | None) -> None:
+    def publish_parts(self, messages: Sequence[tuple[str, bytes]], reply: str | None) -> None:
         """As the client has it."""
+        lines = [line for subject, payload in messages for line in self._lines(subject, payload, reply)]
+        self._send(lines[0] if len(lines) == 1 else b"".join(lines), len(lines))
+
+    def _lines(self, subject: str, payload: bytes, reply: str | None) -> list[bytes]:
         if len(payload) <= self.max_payload:
-            self._send(encode_publish(subject, payload, reply), 1)
-            return
+            return [encode_publish(subject, payload, reply)]
         parts = self._splitter.split(payload, self.max_payload)
-        lines = [encode_publish(subject, part, reply, headers) for headers, part in parts]
-        self._send(b"".join(lines), len(lines))
+        return [encode_publish(subject, part, reply, headers) for headers, part in parts]
 
     def _send(self, data: bytes, count: int) -> None:
         link = self.link

@@ -55,6 +55,7 @@ class Session:
         link: None while there is none.
         published: messages.
         breaks: connections that broke with something unconfirmed.
+        connections: that were made.
         told: of how many breaks each thread was told.
     """
 
@@ -65,6 +66,7 @@ class Session:
         self.inbox = Inbox(Subjects(place.namespace).inbox(sender))
         self.published = 0
         self.breaks = 0
+        self.connections = 0
         self.told = threading.local()
         self._place = place
         self._name = name
@@ -163,6 +165,11 @@ class Session:
             self.inbox.fail(error)
             self._turn.notify_all()
 
+    def connect(self) -> int:
+        """See that there is a connection; gives its number."""
+        self._connect()
+        return self.connections
+
     def _connect(self) -> NatsSocket:
         with self.lock:
             link = self._usable()
@@ -177,6 +184,7 @@ class Session:
                 self._pool.learn(link.info.connect_urls, link.server)
                 self.link, self._used = link, time.monotonic()
                 self._counters.connections += 1
+                self.connections += 1
                 self._write(link, encode_subscribe(self.inbox.pattern, 1))
             return link
 

@@ -34,13 +34,18 @@ class Watch:
         changed: is called with a key and its value whenever that is another one, and with None where the entry is gone.
             That an entry was written anew with the same value is not told.
         silence: seconds after which an entry that is not written anew counts as gone, whatever the bucket says.
+        pattern: of the keys that it is about.
 
     Attributes:
         restarts: how often all entries had to be listed again.
     """
 
     def __init__(
-        self, bucket: Bucket, changed: Callable[[str, bytes | None], None], silence: float = DEFAULT_SILENCE
+        self,
+        bucket: Bucket,
+        changed: Callable[[str, bytes | None], None],
+        silence: float = DEFAULT_SILENCE,
+        pattern: str = ">",
     ) -> None:
         self.restarts = 0
         self._bucket = bucket
@@ -48,6 +53,7 @@ class Watch:
         self._changed = changed
         self._roster = Roster(silence)
         self._prefix = key_subject(bucket.name, "")
+        self._pattern = pattern
         self._numbers = itertools.count(1)
         self._sid = 0
         self._number = 0  # of the last message that the consumer sent
@@ -108,7 +114,7 @@ class Watch:
         self._roster.begin()
         self.restarts += self._listed.is_set()
         try:
-            pending = await self._bucket.consume(subject)
+            pending = await self._bucket.consume(subject, self._pattern)
         except ConfigurationError as error:
             logger.error("%s", error)
             self._is_broken = True

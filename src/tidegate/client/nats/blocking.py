@@ -1,0 +1,212 @@
+"""What a `GatewayClient` does where its cluster is on NATS: for any number of threads, and after a fork."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
+
+from tidegate.client import forks
+from tidegate.client.call import Call
+from tidegate.client.known import KnownGateways
+from tidegate.client.nats.outbound import Joined, Outbound, Parcel
+from tidegate.client.nats.regathering import GATHER_SECONDS, MARKER, PAUSE_SECONDS, PROBE_SECONDS, Regathering
+from tidegate.client.nats.routing import answers_of, requests_of, route, stranger
+from tidegate.cluster.nats.blocking import BlockingNatsClient
+from tidegate.cluster.nats.inbox import NobodyListensError, Question
+from tidegate.cluster.nats.jetstream import is_missing
+from tidegate.cluster.nats.members import GATEWAYS, read_gateways
+from tidegate.cluster.nats.url import NatsPlace
+from tidegate.cluster.reasons import one_error
+from tidegate.errors import ClusterError
+from tidegate.wire.packet import DEFAULT_MAX_PACKET_SIZE
+from tidegate.wire.register_line import Addresses
+
+__all__ = ["BlockingNatsPush"]
+
+T = TypeVar("T")
+
+LIMIT = DEFAULT_MAX_PACKET_SIZE
+
+
+class Kept:
+    """What is kept between calls, in one process: after a fork the child has its own.
+
+    Attributes:
+        lock: of `outbound`; nobody waits for NATS while holding it.
+        connection: the number of the one on which the gateways are known to be there.
+    """
+
+    __slots__ = ("connection", "known", "lock", "lookup", "outbound", "questions")
+
+    def __init__(self, outbound: Outbound) -> None:
+        self.outbound = outbound
+        self.questions: dict[int, Question] = {}  # by the number of what is to be confirmed
+        self.lock = threading.RLock()  # re-entered where a signal's handler pushes
+        self.lookup = threading.RLock()
+        self.known = KnownGateways()
+        self.connection = 1
+
+
+class BlockingNatsPush:
+    """Calls of a program that blocks; it connects when it is used.
+
+    Args:
+        connect_timeout: seconds for NATS to be there.
+        timeout: seconds for it to take what is sent, and for answers.
+    """
+
+    def __init__(self, place: NatsPlace, connect_timeout: float, timeout: float) -> None:
+        self._client = BlockingNatsClient(
+            place, name="tidegate push client", connect_timeout=connect_timeout, timeout=timeout
+        )
+        self._subjects = self._client.subjects
+        self._timeout = timeout
+        self._kept: dict[int, Kept] = {}
+
+    def close(self) -> None:
+        """Hang up; what was sent still arrives."""
+        self._client.close()
+
+    def act(self, call: Call[None]) -> None:
+        """Carry a command.
+
+        Raises:
+            ClusterError: NATS is not there, or nobody knows of a gateway that it concerns.
+        """
+        kept = self._now()
+        self._check(kept, call)
+        pushes = route(call, self._subjects, LIMIT)
+        self._regather(kept)
+        with kept.lock:
+            numbers = kept.outbound.expire(time.monotonic())
+            expired = [kept.questions.pop(number) for number in numbers if number in kept.questions]
+            for copies in pushes:
+                kept.outbound.push(copies)
+            parcels = kept.outbound.take()
+        for question in expired:  # not with the lock: who reads takes it while holding the client's
+            self._client.forget(question)
+        self._send(kept, parcels)
+
+    def _send(self, kept: Kept, parcels: Sequence[Parcel]) -> None:
+        plain = [message for parcel in parcels if parcel.joined is None for message in parcel.messages]
+        if plain:
+            self._client.publish_all(plain)
+        for parcel in parcels:
+            if parcel.joined is not None:
+                self._send_join(kept, parcel, parcel.joined)
+
+    def _send_join(self, kept: Kept, parcel: Parcel, joined: Joined) -> None:
+        def confirmed(question: Question) -> None:
+            self._client.forget(question)
+            with kept.lock:
+                kept.questions.pop(joined.number, None)
+                if question.error is None or isinstance(question.error, NobodyListensError):
+                    kept.outbound.confirm(joined)
+
+        try:
+            question = self._client.ask(*parcel.messages[0], confirmed)
+        except BaseException:
+            with kept.lock:
+                kept.outbound.confirm(joined)
+            raise
+        with kept.lock:
+            if not question.is_done:
+                kept.questions[joined.number] = question
+
+    def ask(self, call: Call[T]) -> T:
+        """Carry a query.
+
+        Raises:
+            ClusterError: it was not answered in full.
+        """
+        kept = self._now()
+        self._check(kept, call)
+        gateways = self._gateways(kept) if call.needs_addresses else kept.known.last.all
+        requests = requests_of(call, gateways, LIMIT)
+        self._regather(kept)
+        return call.merge(self._gather(kept, requests))
+
+    def flush(self) -> None:
+        """Return when every gateway has processed all that was sent before, by all threads.
+
+        Raises:
+            ClusterError: some of it may be lost.
+        """
+        kept = self._now()
+        problems: list[ClusterError] = []
+        for step in (lambda: self._gather(kept, [(each, MARKER) for each in self._gateways(kept)]), self._client.flush):
+            try:
+                step()
+            except ClusterError as error:
+                problems.append(error)
+        if problems:
+            raise one_error(problems)
+
+    def _gather(self, kept: Kept, requests: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, bytes]]:
+        outcomes = self._client.gather([(self._subjects.gateway(address), packet) for address, packet in requests])
+        gateways: Collection[str] = kept.known.last.all
+        if any(isinstance(outcome, ClusterError) for outcome in outcomes):
+            kept.known.doubt()
+            gateways = self._gateways(kept)
+        return answers_of(requests, outcomes, gateways, self._timeout)
+
+    # Who is there
+
+    def _check(self, kept: Kept, call: Call[Any]) -> None:
+        """See that somebody knows of whom a call is for."""
+        if call.address is not None:
+            if call.address not in kept.known.last.all:
+                kept.known.doubt()
+                if call.address not in self._gateways(kept):
+                    raise stranger(call.address)
+        elif call.needs_addresses and not self._gateways(kept):
+            raise ClusterError(f"{call.name} reaches nobody: no gateway of this cluster is on NATS. Start one")
+
+    def _gateways(self, kept: Kept) -> Collection[str]:
+        """The gateways there are, as they were a second ago at most."""
+        known = kept.known
+        if known.is_fresh:
+            return known.last.all
+        with kept.lookup:  # one asks, on behalf of all who wait
+            if not known.is_fresh:
+                found = tuple(read_gateways(self._list()))
+                known.learn(Addresses(found, frozenset(found)))
+        return known.last.all
+
+    def _list(self) -> dict[str, bytes]:
+        try:
+            return self._client.list_bucket(self._subjects.bucket, GATEWAYS)
+        except NobodyListensError:  # nobody has ever made it
+            return {}
+        except ClusterError as error:
+            if is_missing(error):
+                return {}
+            raise
+
+    def _regather(self, kept: Kept) -> None:
+        """See that the gateways are back on NATS, where the connection is not the one that it was."""
+        number = self._client.connect()
+        if number == kept.connection:
+            return
+        kept.connection = number
+        regathering = Regathering(kept.known.last.all, time.monotonic() + GATHER_SECONDS)
+        while regathering.goes_on(time.monotonic()):
+            asked = [(self._subjects.gateway(each), MARKER) for each in regathering.missing]
+            outcomes = self._client.gather(asked, PROBE_SECONDS)
+            kept.known.doubt()
+            regathering.take(outcomes, self._gateways(kept))
+            if regathering.missing:
+                time.sleep(PAUSE_SECONDS)
+
+    def _now(self) -> Kept:
+        generation = forks.generation()
+        kept = self._kept.get(generation)
+        if kept is None:
+            sender = Outbound.new_sender()
+            kept = self._kept.setdefault(generation, Kept(Outbound(self._subjects, sender)))
+            for other in list(self._kept):
+                if other != generation:
+                    self._kept.pop(other, None)
+        return kept

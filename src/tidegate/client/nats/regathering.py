@@ -1,0 +1,62 @@
+"""The gateways after a connection to NATS was lost: they are back at different moments, without I/O.
+
+What is published for one that is not there yet reaches nobody, so that those who publish wait for it, for a while.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+
+from tidegate.cluster.nats.protocol import Message
+from tidegate.errors import ClusterError
+from tidegate.wire.commands import IS_ONLINE
+from tidegate.wire.packet import pack
+
+__all__ = ["GATHER_SECONDS", "MARKER", "PAUSE_SECONDS", "PROBE_SECONDS", "Regathering"]
+
+logger = logging.getLogger("tidegate")
+
+MARKER = pack(IS_ONLINE)
+"""A query that asks nothing: its answer says that all that was sent before has been carried out."""
+PROBE_SECONDS = 0.25
+"""For each to answer, before it is asked again."""
+GATHER_SECONDS = 3.0
+"""That the gateways have."""
+PAUSE_SECONDS = 0.05
+"""Between questions."""
+
+
+class Regathering:
+    """Asks those that are missing until all have answered, or the time is over.
+
+    Args:
+        gateways: the addresses of those that were there.
+        until: seconds of any clock that goes on.
+
+    Attributes:
+        missing: who is to be asked.
+    """
+
+    def __init__(self, gateways: Collection[str], until: float) -> None:
+        self.missing = list(gateways)
+        self._until = until
+
+    def goes_on(self, now: float) -> bool:
+        """Whether somebody is to be asked."""
+        if self.missing and now >= self._until:
+            logger.warning("going on without gateways that are not back on NATS: %s", ", ".join(self.missing))
+            self.missing = []
+        return bool(self.missing)
+
+    def take(self, outcomes: Sequence[Message | ClusterError], gateways: Collection[str]) -> None:
+        """Take what came of the questions.
+
+        Args:
+            gateways: those that there are now; nobody waits for others.
+        """
+        self.missing = [
+            address
+            for address, outcome in zip(self.missing, outcomes, strict=True)
+            if isinstance(outcome, ClusterError) and address in gateways
+        ]
