@@ -12,6 +12,7 @@ from tidegate.gateway.identity import Identity
 from tidegate.gateway.jwt_auth import JWTAuth
 from tidegate.http.door import HTTPDoor
 from tidegate.net.connection import Connection
+from tidegate.net.mutual import ClusterTLS
 from tidegate.net.timers import after, every
 from tidegate.register.register import Register
 from tidegate.worker import Worker
@@ -21,6 +22,7 @@ __all__ = [
     "AsyncGatewayClient",
     "BusinessWorker",
     "Client",
+    "ClusterTLS",
     "Connection",
     "Gateway",
     "GatewayClient",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tidegate.client.arguments import encode_json
+from tidegate.cluster.trust import trust
 from tidegate.gateway.connection import GatewayConnection
 from tidegate.gateway.gateway import Gateway
 from tidegate.gateway.tables import Tables
@@ -142,7 +143,7 @@ class PushGateway(Gateway):
         secret = settings.secret_key
         hello = pack(GATEWAY_CLIENT_CONNECT, body=encode_json({"secret_key": secret})) if secret else b""
         ports = range(settings.start_port, settings.start_port + settings.count)
-        self._siblings = self.users.siblings = Siblings(ports, hello)
+        self._siblings = self.users.siblings = Siblings(ports, hello, trust(settings.cluster_ssl))
         self.users.tables = self._tables
         if self._started is not None and inspect.isawaitable(started := self._started(self)):
             await started

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from tidegate.client.answer_reader import AnswerReader
 from tidegate.cluster.reasons import reason_of
+from tidegate.cluster.trust import Trust
 from tidegate.errors import ProtocolError
 from tidegate.net.link import Link, connect_link
 from tidegate.net.reactor import Reactor
@@ -24,6 +25,7 @@ __all__ = ["Siblings"]
 
 logger = logging.getLogger("tidegate")
 
+HERE = "127.0.0.1"
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 5
 """That a process has to answer; one that is stopped, say, takes no push for longer."""
@@ -41,11 +43,12 @@ class Siblings:
     Args:
         ports: their inner ports.
         hello: bytes that come first on a link.
+        trust: for TLS.
     """
 
-    def __init__(self, ports: Sequence[int], hello: bytes) -> None:
+    def __init__(self, ports: Sequence[int], hello: bytes, trust: Trust | None = None) -> None:
         self._throttle = Throttle(logger)
-        self._siblings = [Sibling(port, hello, self._throttle) for port in ports]
+        self._siblings = [Sibling(port, hello, self._throttle, trust) for port in ports]
         self._reactor = Reactor.acquire()
         self._reactor.sweepers.append(self._sweep)
 
@@ -90,7 +93,8 @@ class Siblings:
 class Sibling:
     """One of them."""
 
-    def __init__(self, port: int, hello: bytes, throttle: Throttle) -> None:
+    def __init__(self, port: int, hello: bytes, throttle: Throttle, trust: Trust | None) -> None:
+        self._trust = trust
         self.lost = 0
         self._port = port
         self._hello = hello
@@ -133,7 +137,9 @@ class Sibling:
 
     async def _connect(self) -> None:
         try:
-            link = await connect_link(Link, "127.0.0.1", self._port, CONNECT_SECONDS, self, AnswerReader(), QUEUE_LIMIT)
+            link = await connect_link(
+                Link, HERE, self._port, CONNECT_SECONDS, self, AnswerReader(), QUEUE_LIMIT, trust=self._trust
+            )
         except OSError as error:
             for _, tell in self._take_waiting():
                 self._lose(tell, f"can't be reached: {reason_of(error)}")

@@ -28,10 +28,10 @@ class Ways:
         self.closed: set[str] = set()
         self.tried: list[str] = []
 
-    async def connect(self, link_class: Any, host: str, port: int, *args: Any) -> Any:
+    async def connect(self, link_class: Any, host: str, port: int, *args: Any, **more: Any) -> Any:
         self.tried.append(f"{host}:{port}")
         await until(lambda: f"{host}:{port}" not in self.closed)
-        return await connect_link(link_class, host, port, *args)
+        return await connect_link(link_class, host, port, *args, **more)
 
 
 @pytest.fixture

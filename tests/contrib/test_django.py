@@ -57,7 +57,10 @@ def test_both_push_as_the_settings_say() -> None:
     ("setting", "message"),
     [
         ("127.0.0.1:1236", r"settings\.TIDEGATE is of type str: it takes a dict such as {'CLUSTER'"),
-        ({"CLUSTER": "a:1", "SECRET": "s"}, "has no 'SECRET': it takes CLUSTER, SECRET_KEY, CONNECT_TIMEOUT, TIMEOUT"),
+        (
+            {"CLUSTER": "a:1", "SECRET": "s"},
+            "has no 'SECRET': it takes CLUSTER, SECRET_KEY, CLUSTER_SSL, CONNECT_TIMEOUT, TIMEOUT",
+        ),
         ({"CLUSTER": "ws://127.0.0.1:1236"}, "can't be used: the Register 'ws://127.0.0.1:1236' has a protocol"),
         ({"CLUSTER": 1236}, "can't be used"),
         ({"TIMEOUT": "5"}, "can't be used: timeout is '5'"),

@@ -33,10 +33,10 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    address: str = "websocket://127.0.0.1:0", *, secret_key: str = "", **settings: Any
+    address: str = "websocket://127.0.0.1:0", *, secret_key: str = "", register_ssl: Any = None, **settings: Any
 ) -> AsyncIterator[Place]:
     """A gateway with a Register of its own."""
-    register = Register(f"127.0.0.1:{free_port()}", settle_seconds=0, secret_key=secret_key)
+    register = Register(f"127.0.0.1:{free_port()}", settle_seconds=0, secret_key=secret_key, cluster_ssl=register_ssl)
     await register.listen()
     assert register.address is not None
     inner = free_port()

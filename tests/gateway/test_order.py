@@ -194,7 +194,7 @@ def test_a_stranger_holds_nobody_up(run: Runner, monkeypatch: pytest.MonkeyPatch
     async def main() -> None:
         async with gateway(secret_key="s3cret") as place:
             with await Peer.connect(place.inner) as stranger, await Peer.connect(place.inner) as peer:
-                await send_a_part(place, stranger, LARGE[:-1])
+                await send_a_part(place, stranger, pack(commands.SEND_TO_ONE, 1, body=b"x" * 60_000)[:-1])
                 hello = pack(commands.GATEWAY_CLIENT_CONNECT, body=b'{"secret_key":"s3cret"}')
                 await peer.send(hello + pack(commands.IS_ONLINE, 1))
                 assert await peer.answer() == b"i:0;"

@@ -326,13 +326,18 @@ def test_its_row_tells_all_that_its_process_is_made_of(monkeypatch: pytest.Monke
         "reloadable": False,
         "overlap": False,
         "stage": 2,
-        "settings": {"secret_key": "sec", "settle_seconds": 1, "has_gateways": True},
+        "settings": {"secret_key": "sec", "cluster_ssl": None, "settle_seconds": 1, "has_gateways": True},
     }
     monkeypatch.delenv("TIDEGATE_SECRET_KEY")
     assert Register.from_settings(row).describe({}) == row
     alone = Register(name="meeting")
     App(alone)
-    assert alone.describe({})["settings"] == {"secret_key": "", "settle_seconds": 2, "has_gateways": False}
+    assert alone.describe({})["settings"] == {
+        "secret_key": "",
+        "cluster_ssl": None,
+        "settle_seconds": 2,
+        "has_gateways": False,
+    }
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from tidegate.business import keeper, muster
 muster.SECONDS = {seconds}
 connect_link = keeper.connect_link
 
-async def connect_from_afar(link_class, host, port, *args):
+async def connect_from_afar(link_class, host, port, *args, **more):
     await asyncio.sleep(port % 4 * 0.1)
-    return await connect_link(link_class, host, port, *args)
+    return await connect_link(link_class, host, port, *args, **more)
 
 keeper.connect_link = connect_from_afar
 """

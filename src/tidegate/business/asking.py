@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from tidegate.client import failures
 from tidegate.client.answer_reader import AnswerReader
 from tidegate.cluster.place import split_place
+from tidegate.cluster.trust import Trust
 from tidegate.errors import ClusterError
 from tidegate.net.link import Link, connect_link
 from tidegate.wire import commands
@@ -27,8 +28,9 @@ ANSWER_SECONDS = 5
 class Asking:
     """A kept connection to one gateway; it is made when something is asked, and made again then."""
 
-    def __init__(self, address: str, secret_key: str) -> None:
+    def __init__(self, address: str, secret_key: str, trust: Trust | None) -> None:
         self._address = address
+        self.trust = trust
         self._hello = b""
         if secret_key:
             body = json.dumps({"secret_key": secret_key}, separators=(",", ":")).encode()
@@ -57,7 +59,9 @@ class Asking:
 
     async def _connect(self) -> Link:
         try:
-            link: Link = await connect_link(Link, *split_place(self._address), CONNECT_SECONDS, self, AnswerReader())
+            link: Link = await connect_link(
+                Link, *split_place(self._address), CONNECT_SECONDS, self, AnswerReader(), trust=self.trust
+            )
         except OSError as error:
             raise failures.unreachable(self._address, error) from error
         if link.is_closed:

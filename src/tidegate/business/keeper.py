@@ -19,7 +19,7 @@ from tidegate.business.link import GatewayLink
 from tidegate.business.muster import Muster
 from tidegate.business.remote import RemoteGateway
 from tidegate.cluster.place import split_place
-from tidegate.cluster.reasons import reason_of
+from tidegate.cluster.reasons import cause_of_refusal, reason_of
 from tidegate.errors import ClusterError
 from tidegate.net.link import connect_link
 from tidegate.wire import commands, php
@@ -134,7 +134,9 @@ class Keeper:
         reader = RunReader(gateway.max_packet_size)
         place = split_place(gateway.address)
         try:
-            link: GatewayLink = await connect_link(GatewayLink, *place, CONNECT_SECONDS, gateway, reader, gateway.limit)
+            link: GatewayLink = await connect_link(
+                GatewayLink, *place, CONNECT_SECONDS, gateway, reader, gateway.limit, trust=gateway.trust
+            )
         finally:
             if muster is not None:
                 muster.arrive()
@@ -184,8 +186,8 @@ class Keeper:
         """Say what a link's end means, which is nothing bad where the gateway stops in good order."""
         gateway = self.gateway
         if self._cut_off >= REFUSALS:
-            reason = "gateway %s refuses us, most likely because its secret_key is another one. Trying again"
-            self._warn(reason, level=logging.ERROR)
+            cause = cause_of_refusal(self.gateway.trust is not None)
+            self._warn("gateway %s refuses us, most likely because %s. Trying again", cause, level=logging.ERROR)
         elif self._cut_off:
             self._log(logging.INFO, "gateway %s hung up at once", gateway.address)
         elif gateway.has_left:

@@ -48,6 +48,7 @@ class RemoteGateway:
 
     Args:
         address: ``host:port`` of its inner port.
+        asking: asks it where it is of PHP.
         limit: bytes that may be queued for it.
         max_packet_size: bytes.
         nats: what commands go to, where the cluster is there.
@@ -70,7 +71,7 @@ class RemoteGateway:
         address: str,
         dispatcher: Dispatcher,
         handover: Handover,
-        secret_key: str,
+        asking: Asking,
         limit: int,
         max_packet_size: int,
         nats: NatsPush | None = None,
@@ -96,7 +97,8 @@ class RemoteGateway:
         self.drained = asyncio.Event()
         self.lost = asyncio.Event()
         self._has_room = asyncio.Event()
-        self._asking = Asking(address, secret_key)
+        self._asking = asking
+        self.trust = asking.trust
         self._dispatcher = dispatcher
         self.counts = dispatcher.counts
         self._handover = handover

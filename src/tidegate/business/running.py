@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
+from tidegate.business.asking import Asking
 from tidegate.business.client import Client
 from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.gateways import Gateways, greeting
@@ -18,6 +19,7 @@ from tidegate.business.watchdog import Watchdog
 from tidegate.cluster.directory import Directory
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.place import read_cluster
+from tidegate.cluster.trust import trust
 from tidegate.net.reactor import Reactor
 from tidegate.net.stats import Stats
 from tidegate.process.settings import BusinessSettings
@@ -57,10 +59,18 @@ class Running:
             relieved=lambda: self.gateways.regulate(),
         )
 
+        secure = trust(settings.cluster_ssl)
+
         def make_gateway(address: str) -> RemoteGateway:
             limit = settings.send_to_gateway_limit
             return RemoteGateway(
-                address, self.dispatcher, self.handover, settings.secret_key, limit, settings.max_packet_size, self.nats
+                address,
+                self.dispatcher,
+                self.handover,
+                Asking(address, settings.secret_key, secure),
+                limit,
+                settings.max_packet_size,
+                self.nats,
             )
 
         self.gateways = Gateways(self.dispatcher, make_gateway, settings.max_packet_size)
@@ -72,7 +82,7 @@ class Running:
             self.nats = NatsPush(place, key, settings, self.gateways, self.dispatcher, self.handover)
             self.directory, self.push, self.meeting_point = self.nats, self.nats, str(place)
         else:
-            self.directory = Directory(place, settings.secret_key, self.gateways.listed)
+            self.directory = Directory(place, settings.secret_key, self.gateways.listed, secure)
             self.push, self.meeting_point = self.gateways, ", ".join(place)
         self.sync = BlockingPush(self.handover, self.push.act, self.push.ask, self.push.flush)
         self.watchdog = Watchdog(self.dispatcher, settings.handler_timeout) if settings.handler_timeout else None

@@ -19,7 +19,10 @@ from tidegate.client import calls
 from tidegate.client.api import AsyncPushAPI, PushAPI
 from tidegate.client.arguments import Message, Name, Session
 from tidegate.client.call import Call
-from tidegate.cluster.place import read_cluster
+from tidegate.cluster.nats.url import NatsPlace
+from tidegate.cluster.place import is_elsewhere, read_cluster
+from tidegate.cluster.trust import trust
+from tidegate.net.mutual import ClusterTLS
 from tidegate.process import context
 from tidegate.process.callback import Callback
 from tidegate.process.member import Member, Stop, with_own_registers
@@ -62,6 +65,7 @@ class BusinessWorker(AsyncPushAPI):
             given.
         zone: on NATS: the events of the gateways of the same zone come here.
         secret_key: that all members of the cluster name; TIDEGATE_SECRET_KEY unless given.
+        cluster_ssl: `ClusterTLS`, or its three file paths: TLS between the processes of the cluster.
         threads: in which `def` handlers run, so that they may block; 0 runs them in the loop.
         max_pending_events: events taken and not finished, over which nothing more is read from the gateways.
         handler_timeout: seconds after which the log shows the stack of a handler that has not ended; 0 is off.
@@ -96,6 +100,7 @@ class BusinessWorker(AsyncPushAPI):
         cluster: str | Sequence[str] | None = None,
         zone: str | None = None,
         secret_key: str | None = None,
+        cluster_ssl: ClusterTLS | Sequence[str] | None = None,
         threads: int | None = None,
         max_pending_events: int | None = None,
         handler_timeout: float | None = None,
@@ -110,6 +115,7 @@ class BusinessWorker(AsyncPushAPI):
             "cluster": cluster,
             "zone": zone,
             "secret_key": secret_key,
+            "cluster_ssl": cluster_ssl,
             "threads": threads,
             "max_pending_events": max_pending_events,
             "handler_timeout": handler_timeout,
@@ -147,6 +153,7 @@ class BusinessWorker(AsyncPushAPI):
         """
         settings = resolve(BusinessSettings, self.name, self._given, with_own_registers(config, self._members))
         read_cluster(settings.cluster)
+        trust(settings.cluster_ssl)
         return settings
 
     def serve_http(self, address: str, *, token: str | None = None) -> None:
@@ -176,6 +183,7 @@ class BusinessWorker(AsyncPushAPI):
         settings = self.settings(process.config)
         key = f"{self.name}:{self.id}:{os.getpid()}:{secrets.token_hex(4)}"
         running = self._running = Running(self.name, key, self._handlers, settings)
+        self._warn_if_open(settings)
         try:
             await self._call("on_worker_start")
             began = time.monotonic()
@@ -193,6 +201,18 @@ class BusinessWorker(AsyncPushAPI):
             raise
         process.running.append(self)
         return self
+
+    def _warn_if_open(self, settings: BusinessSettings) -> None:
+        if settings.secret_key or settings.cluster_ssl is not None:
+            return
+        place = read_cluster(settings.cluster)
+        if not isinstance(place, NatsPlace) and (elsewhere := [each for each in place if is_elsewhere(each)]):
+            logger.warning(
+                "%s: NO SECRET: whoever reaches Register %s can take part in this cluster, as a worker or a gateway. "
+                "Set secret_key=, or TIDEGATE_SECRET_KEY, to the same text in the whole cluster",
+                self.name,
+                elsewhere[0],
+            )
 
     async def stop(
         self,

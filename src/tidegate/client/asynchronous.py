@@ -35,6 +35,7 @@ class AsyncGatewayClient(CoroutinePushAPI):
         cluster: ``host:port`` of a Register, or a list of them, or a ``nats://`` URL; else TIDEGATE_CLUSTER, else
             127.0.0.1:1236.
         secret_key: of the cluster; else TIDEGATE_SECRET_KEY. It is sent only to gateways that Register has named.
+        cluster_ssl: `ClusterTLS`, or its three file paths, where the cluster has it; else TIDEGATE_CLUSTER_SSL.
         connect_timeout: seconds for a Register, a gateway or NATS to accept a connection.
         timeout: seconds for it to answer; gateways that don't cost a call no more than that all together.
 
@@ -50,8 +51,9 @@ class AsyncGatewayClient(CoroutinePushAPI):
         secret_key: str | None = None,
         connect_timeout: float = 3,
         timeout: float = 5,
+        cluster_ssl: Sequence[str] | None = None,
     ) -> None:
-        self._options = read_options(cluster, secret_key, connect_timeout, timeout)
+        self._options = read_options(cluster, secret_key, connect_timeout, timeout, cluster_ssl)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channels: dict[str, Channel] = {}
         self._known = KnownGateways()

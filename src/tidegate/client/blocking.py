@@ -19,6 +19,7 @@ from tidegate.client.outcomes import Groups, answers_of, grouped, may_be_outdate
 from tidegate.client.store import ConnectionStore
 from tidegate.client.transfer import Transfer
 from tidegate.cluster.lookup import look_up
+from tidegate.cluster.trust import Trust
 from tidegate.errors import ClusterError
 from tidegate.wire.register_line import Addresses
 
@@ -34,8 +35,8 @@ class Kept:
 
     __slots__ = ("known", "lookup", "store")
 
-    def __init__(self) -> None:
-        self.store = ConnectionStore()
+    def __init__(self, trust: Trust | None) -> None:
+        self.store = ConnectionStore(trust)
         self.known = KnownGateways()
         self.lookup = threading.RLock()  # re-entered where a signal's handler pushes
 
@@ -52,6 +53,7 @@ class GatewayClient(PushAPI):
         cluster: ``host:port`` of a Register, or a list of them, or a ``nats://`` URL; else TIDEGATE_CLUSTER, else
             127.0.0.1:1236.
         secret_key: of the cluster; else TIDEGATE_SECRET_KEY. It is sent only to gateways that Register has named.
+        cluster_ssl: `ClusterTLS`, or its three file paths, where the cluster has it; else TIDEGATE_CLUSTER_SSL.
         connect_timeout: seconds for a Register, a gateway or NATS to accept a connection.
         timeout: seconds for it to answer; gateways that don't cost a call no more than that all together.
 
@@ -66,8 +68,9 @@ class GatewayClient(PushAPI):
         secret_key: str | None = None,
         connect_timeout: float = 3,
         timeout: float = 5,
+        cluster_ssl: Sequence[str] | None = None,
     ) -> None:
-        self._options = read_options(cluster, secret_key, connect_timeout, timeout)
+        self._options = read_options(cluster, secret_key, connect_timeout, timeout, cluster_ssl)
         self._kept: dict[int, Kept] = {}
         self._nats: BlockingNatsPush | None = None  # where the cluster is there
         if self._options.nats is not None:
@@ -173,7 +176,7 @@ class GatewayClient(PushAPI):
             reasons = dict.fromkeys(strangers, error)
         refused = []
         for address, reason in reasons.items():
-            transfer = Transfer(Connection(address, kept.store.ledger), (), False, self._options)
+            transfer = Transfer(Connection(address, kept.store.ledger, None), (), False, self._options)
             transfer.fail(reason)
             refused.append(transfer)
         return refused
@@ -187,7 +190,7 @@ class GatewayClient(PushAPI):
         with kept.lookup:
             if known.lookups == lookups:
                 try:
-                    found = look_up(options.registers, options.secret_key, options.connect_timeout, options.timeout)
+                    found = look_up(*options.of_register)
                     known.learn(found)
                 except ClusterError as error:
                     known.fail(error)
@@ -214,7 +217,7 @@ class GatewayClient(PushAPI):
         generation = forks.generation()
         kept = self._kept.get(generation)
         if kept is None:
-            kept = self._kept.setdefault(generation, Kept())
+            kept = self._kept.setdefault(generation, Kept(self._options.trust))
             for other in list(self._kept):
                 if other != generation:
                     self._kept.pop(other, None)

@@ -127,11 +127,15 @@ class Channel:
 
     async def _connect(self) -> None:
         seconds = min(self._options.connect_timeout, self._options.timeout)
+        trust = self._options.trust
+        context, name = (None, None) if trust is None else (trust.context(), "")
         sock = make_socket()
         try:
             async with asyncio.timeout(seconds):
                 await self._loop.sock_connect(sock, split_address(self.address))
-                _, pipeline = await self._loop.create_connection(lambda: self._pipeline_on(sock), sock=sock)
+                _, pipeline = await self._loop.create_connection(
+                    lambda: self._pipeline_on(sock), sock=sock, ssl=context, server_hostname=name
+                )
         except BaseException as problem:
             sock.close()
             self._connecting = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from tidegate.client.arguments import encode_json
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.place import read_cluster
+from tidegate.cluster.trust import Trust, trust
 from tidegate.errors import ConfigurationError
 from tidegate.wire.commands import GATEWAY_CLIENT_CONNECT
 from tidegate.wire.packet import pack
@@ -28,6 +29,7 @@ class Options:
         timeout: seconds for it to answer, or to take what is sent.
         hello: bytes that come first on a connection to a gateway.
         nats: where the cluster is, where it is on NATS.
+        trust: for TLS; None where there is none.
     """
 
     registers: tuple[str, ...]
@@ -36,6 +38,12 @@ class Options:
     timeout: float
     hello: bytes = field(repr=False)
     nats: NatsPlace | None = None
+    trust: Trust | None = None
+
+    @property
+    def of_register(self) -> tuple[tuple[str, ...], str, float, float, Trust | None]:
+        """What a lookup takes."""
+        return self.registers, self.secret_key, self.connect_timeout, self.timeout, self.trust
 
 
 def read_options(
@@ -43,6 +51,7 @@ def read_options(
     secret_key: str | None,
     connect_timeout: float,
     timeout: float,
+    cluster_ssl: Sequence[str] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Options:
     """Put a client's options together; None is what the code leaves unset.
@@ -60,7 +69,9 @@ def read_options(
     for name, seconds in (("connect_timeout", connect_timeout), ("timeout", timeout)):
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
             raise ConfigurationError(f"{name} is {seconds!r}: it takes seconds, more than 0")
+    if cluster_ssl is None and (files := environ.get("TIDEGATE_CLUSTER_SSL")):
+        cluster_ssl = [path.strip() for path in files.split(",")]
     hello = pack(GATEWAY_CLIENT_CONNECT, body=encode_json({"secret_key": secret_key})) if secret_key else b""
     place = read_cluster(cluster)
     registers, nats = ((), place) if isinstance(place, NatsPlace) else (place, None)
-    return Options(registers, secret_key, connect_timeout, timeout, hello, nats)
+    return Options(registers, secret_key, connect_timeout, timeout, hello, nats, trust(cluster_ssl))

@@ -6,26 +6,21 @@ import select
 import socket
 from collections.abc import Callable
 
-__all__ = ["make_socket", "prepare", "split_address", "watch"]
+__all__ = ["make_socket", "split_address", "watch"]
 
 KEEPALIVE_SECONDS = 55
 """Of silence, until the system asks whether the other side is there; as the original has it."""
 
 
 def make_socket() -> socket.socket:
-    """One that is prepared."""
+    """One that never blocks, sends at once, and notices when the other machine is gone."""
     sock = socket.socket()
-    prepare(sock)
-    return sock
-
-
-def prepare(sock: socket.socket) -> None:
-    """Have it never block, send at once, and notice when the other machine is gone."""
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_KEEPIDLE"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+    return sock
 
 
 def watch(sock: socket.socket) -> Callable[[], bool]:

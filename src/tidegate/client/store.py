@@ -10,17 +10,23 @@ import threading
 
 from tidegate.client.connection import Connection
 from tidegate.client.ledger import Ledger
+from tidegate.cluster.trust import Trust
 from tidegate.errors import ClusterError
 
 __all__ = ["ConnectionStore"]
 
 
 class ConnectionStore:
-    """All connections of one client in one process."""
+    """All connections of one client in one process.
 
-    __slots__ = ("_connections", "_thread", "ledger")
+    Args:
+        trust: for TLS.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_connections", "_thread", "_trust", "ledger")
+
+    def __init__(self, trust: Trust | None) -> None:
+        self._trust = trust
         self.ledger = Ledger()
         self._connections: dict[str, Connection] = {}
         self._thread = threading.local()
@@ -29,7 +35,7 @@ class ConnectionStore:
         """The one to this gateway; perhaps it is not open yet."""
         connection = self._connections.get(address)
         if connection is None:
-            connection = self._connections.setdefault(address, Connection(address, self.ledger))
+            connection = self._connections.setdefault(address, Connection(address, self.ledger, self._trust))
         return connection
 
     def find(self, address: str) -> Connection | None:

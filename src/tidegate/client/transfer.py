@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import selectors
-import socket
 import time
 from collections.abc import Sequence
 from typing import cast
@@ -103,7 +102,7 @@ class Transfer:
     def events(self) -> int:
         """What the socket is to be waited for; 0 while it is the turn of others."""
         if self._stage == CONNECTING:
-            return selectors.EVENT_WRITE
+            return cast("Link", self._link).events
         # It may answer the first packets before it takes the last.
         reading = selectors.EVENT_READ if self._may_read else 0
         return reading | selectors.EVENT_WRITE if self._stage == WRITING else reading
@@ -198,9 +197,11 @@ class Transfer:
             self._fail_to_connect(failures.unreachable(self.address, error))
 
     def _finish_connecting(self) -> None:
-        code = cast("Link", self._link).getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._fail_to_connect(failures.unreachable(self.address, OSError(code, "")))
+        try:
+            if not cast("Link", self._link).open():
+                return
+        except OSError as error:
+            self._fail_to_connect(failures.unreachable(self.address, error))
             return
         self._data = self._options.hello + self._data
         self._stage = WRITING

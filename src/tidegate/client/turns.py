@@ -62,7 +62,7 @@ class Turns:
         options = self._options
         error: ClusterError | None = ClusterError("Register could not be asked, since the client was closed")
         try:
-            found = await look_up_async(options.registers, options.secret_key, options.connect_timeout, options.timeout)
+            found = await look_up_async(*options.of_register)
             self._known.learn(found)
             error = None
         except ClusterError as problem:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tidegate.cluster.keeper import Keeper, stop_all
+from tidegate.cluster.trust import Trust
 from tidegate.wire.register_line import gateway_connect
 
 __all__ = ["Announcement"]
@@ -19,12 +20,13 @@ class Announcement:
         registers: as `parse_cluster` gives them.
         address: of the inner port, a dotted quad and the port; it has to listen already.
         secret_key: of the cluster.
+        trust: for TLS.
     """
 
-    def __init__(self, registers: Sequence[str], address: str, secret_key: str) -> None:
+    def __init__(self, registers: Sequence[str], address: str, secret_key: str, trust: Trust | None = None) -> None:
         greeting = gateway_connect(address, secret_key)
         self._keepers = [
-            Keeper(register, greeting, self._received, self._changed) for register in dict.fromkeys(registers)
+            Keeper(register, greeting, self._received, self._changed, trust) for register in dict.fromkeys(registers)
         ]
         self._announced = asyncio.Event()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tidegate.cluster.keeper import Keeper, stop_all
+from tidegate.cluster.trust import Trust
 from tidegate.wire.register_line import Addresses, read_addresses, worker_connect
 
 __all__ = ["Directory"]
@@ -19,19 +20,26 @@ class Directory:
         registers: as `parse_cluster` gives them.
         secret_key: of the cluster.
         changed: is called with the new `addresses` at each difference.
+        trust: for TLS.
 
     Attributes:
         addresses: the union of what the Registers said last. What one named that is down meanwhile stays until it
             answers again, or another one has seen it go.
     """
 
-    def __init__(self, registers: Sequence[str], secret_key: str, changed: Callable[[Addresses], None]) -> None:
+    def __init__(
+        self,
+        registers: Sequence[str],
+        secret_key: str,
+        changed: Callable[[Addresses], None],
+        trust: Trust | None = None,
+    ) -> None:
         self.addresses = Addresses()
         self._tell = changed
         self._lists: dict[str, Addresses] = {}
         greeting = worker_connect(secret_key)
         self._keepers = [
-            Keeper(register, greeting, self._received, lambda: None) for register in dict.fromkeys(registers)
+            Keeper(register, greeting, self._received, lambda: None, trust) for register in dict.fromkeys(registers)
         ]
         self._all_answered = asyncio.Event()
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from tidegate.cluster.lines import LineReader
 from tidegate.cluster.place import split_place
-from tidegate.cluster.reasons import reason_of
+from tidegate.cluster.reasons import cause_of_refusal, reason_of
+from tidegate.cluster.trust import Trust
 from tidegate.errors import ProtocolError
 from tidegate.net.link import Link, connect_link
 from tidegate.wire.register_line import PING, parse_line
@@ -43,6 +44,7 @@ class Keeper:
         greeting: the first line on each connection.
         received: is called with what it says, pings left out.
         changed: is called when the greeting has been sent, and when a connection that was greeted is lost.
+        trust: for TLS.
 
     Attributes:
         is_connected: whether the greeting has been sent on a connection that is there.
@@ -54,8 +56,10 @@ class Keeper:
         greeting: bytes,
         received: Callable[[str, dict[str, Any]], None],
         changed: Callable[[], None],
+        trust: Trust | None = None,
     ) -> None:
         self.register = register
+        self._trust = trust
         self.is_connected = False
         self._greeting = greeting
         self._received = received
@@ -97,7 +101,9 @@ class Keeper:
     async def _connect(self) -> None:
         """One connection, from its beginning to its end."""
         try:
-            link: Link = await connect_link(Link, *split_place(self.register), CONNECT_SECONDS, self, LineReader())
+            link: Link = await connect_link(
+                Link, *split_place(self.register), CONNECT_SECONDS, self, LineReader(), trust=self._trust
+            )
         except OSError as error:
             self._cut_off = 0
             self._report(LOST, reason_of(error))
@@ -180,6 +186,8 @@ class Keeper:
 
     def _note_end(self, error: Exception | None, was_taken: bool) -> None:
         """A connection has ended: that matters only where the next one can't be had."""
+        if self._trust is not None and isinstance(error, ConnectionError) and not was_taken:
+            error = None  # by TLS it may come to that before its reason does
         self._cut_off = 0 if was_taken or error is not None else self._cut_off + 1
         if error is not None:
             self._report(LOST, reason_of(error) if isinstance(error, OSError) else f"it sent {error}")
@@ -189,7 +197,7 @@ class Keeper:
             self._report(AWAY, "it hung up")
 
     def _refused(self) -> None:
-        self._report(REFUSED, "it refuses us, most likely because its secret_key is another one")
+        self._report(REFUSED, f"it refuses us, most likely because {cause_of_refusal(self._trust is not None)}")
 
     def _report(self, state: int, reason: str) -> None:
         """Log that there is no connection, once and not each second."""

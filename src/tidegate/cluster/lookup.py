@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from tidegate.cluster.lines import LineReader
 from tidegate.cluster.place import split_place
-from tidegate.cluster.reasons import one_error, reason_of
+from tidegate.cluster.reasons import cause_of_refusal, one_error, reason_of
+from tidegate.cluster.trust import Trust
 from tidegate.errors import ClusterError, ClusterTimeoutError, ProtocolError
 from tidegate.wire.register_line import Addresses, parse_line, read_addresses, worker_connect
 
@@ -31,13 +32,17 @@ class Inquiry:
         secret_key: of the cluster.
         connect_timeout: seconds for it to accept a connection.
         timeout: seconds for it to answer, whatever the number of attempts.
+        is_secure: it is asked by TLS.
 
     Attributes:
         was_cut_off: the last attempt ended without a word, and there may be another.
     """
 
-    def __init__(self, register: str, secret_key: str, connect_timeout: float, timeout: float) -> None:
+    def __init__(
+        self, register: str, secret_key: str, connect_timeout: float, timeout: float, is_secure: bool = False
+    ) -> None:
         self.register = register
+        self._is_secure = is_secure
         self.place = split_place(register)
         self.question = worker_connect(secret_key)
         self.connect_timeout = connect_timeout
@@ -100,9 +105,8 @@ class Inquiry:
         return addresses
 
     def _refused(self) -> ClusterError:
-        return ClusterError(
-            f"Register {self.register} refused to answer, most likely because its secret_key is another one"
-        )
+        cause = cause_of_refusal(self._is_secure)
+        return ClusterError(f"Register {self.register} refused to answer, most likely because {cause}")
 
     def unreachable(self, error: OSError) -> ClusterError:
         """What failing to connect is to the caller."""
@@ -118,7 +122,9 @@ class Inquiry:
         return ClusterError(f"Register {self.register} broke the connection off: {reason_of(error)}")
 
 
-def look_up(registers: Sequence[str], secret_key: str, connect_timeout: float, timeout: float) -> Addresses:
+def look_up(
+    registers: Sequence[str], secret_key: str, connect_timeout: float, timeout: float, trust: Trust | None = None
+) -> Addresses:
     """Ask one Register after the other where the gateways are, and take the first list; blocking.
 
     Args:
@@ -126,6 +132,7 @@ def look_up(registers: Sequence[str], secret_key: str, connect_timeout: float, t
         secret_key: of the cluster.
         connect_timeout: seconds for each to accept the connection.
         timeout: seconds for each to answer.
+        trust: for TLS.
 
     Raises:
         ClusterError: none gave a list; names each that was asked and why.
@@ -133,26 +140,39 @@ def look_up(registers: Sequence[str], secret_key: str, connect_timeout: float, t
     """
     problems: list[ClusterError] = []
     for register in registers:
-        inquiry = Inquiry(register, secret_key, connect_timeout, timeout)
+        inquiry = Inquiry(register, secret_key, connect_timeout, timeout, trust is not None)
         try:
-            return _ask(inquiry)
+            return _ask(inquiry, trust)
         except ClusterError as problem:
             problems.append(problem)
     raise one_error(problems)
 
 
-def _ask(inquiry: Inquiry) -> Addresses:
+def _ask(inquiry: Inquiry, trust: Trust | None) -> Addresses:
     try:
-        return _ask_once(inquiry)
+        return _ask_once(inquiry, trust)
     except ClusterError:
         if not inquiry.was_cut_off:
             raise
-    return _ask_once(inquiry)
+    return _ask_once(inquiry, trust)
 
 
-def _ask_once(inquiry: Inquiry) -> Addresses:
+def _connect(inquiry: Inquiry, trust: Trust | None) -> socket.socket:
+    if trust is None:
+        return socket.create_connection(inquiry.place, inquiry.connect_timeout)
+    deadline = time.monotonic() + inquiry.connect_timeout
+    sock = socket.create_connection(inquiry.place, inquiry.connect_timeout)
     try:
-        sock = socket.create_connection(inquiry.place, inquiry.connect_timeout)
+        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        return trust.context().wrap_socket(sock)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _ask_once(inquiry: Inquiry, trust: Trust | None) -> Addresses:
+    try:
+        sock = _connect(inquiry, trust)
     except OSError as error:
         raise inquiry.unreachable(error) from error
     with sock:
@@ -171,31 +191,38 @@ def _ask_once(inquiry: Inquiry) -> Addresses:
             raise inquiry.failed(error) from error
 
 
-async def look_up_async(registers: Sequence[str], secret_key: str, connect_timeout: float, timeout: float) -> Addresses:  # noqa: ASYNC109
+async def look_up_async(
+    registers: Sequence[str],
+    secret_key: str,
+    connect_timeout: float,
+    timeout: float,  # noqa: ASYNC109
+    trust: Trust | None = None,
+) -> Addresses:
     """As `look_up`, in any asyncio loop."""
     problems: list[ClusterError] = []
     for register in registers:
-        inquiry = Inquiry(register, secret_key, connect_timeout, timeout)
+        inquiry = Inquiry(register, secret_key, connect_timeout, timeout, trust is not None)
         try:
-            return await _ask_async(inquiry)
+            return await _ask_async(inquiry, trust)
         except ClusterError as problem:
             problems.append(problem)
     raise one_error(problems)
 
 
-async def _ask_async(inquiry: Inquiry) -> Addresses:
+async def _ask_async(inquiry: Inquiry, trust: Trust | None) -> Addresses:
     try:
-        return await _ask_once_async(inquiry)
+        return await _ask_once_async(inquiry, trust)
     except ClusterError:
         if not inquiry.was_cut_off:
             raise
-    return await _ask_once_async(inquiry)
+    return await _ask_once_async(inquiry, trust)
 
 
-async def _ask_once_async(inquiry: Inquiry) -> Addresses:
+async def _ask_once_async(inquiry: Inquiry, trust: Trust | None) -> Addresses:
+    context = trust.context() if trust is not None else None
     try:
         async with asyncio.timeout(inquiry.connect_timeout):
-            reader, writer = await asyncio.open_connection(*inquiry.place)
+            reader, writer = await asyncio.open_connection(*inquiry.place, ssl=context)
     except OSError as error:
         raise inquiry.unreachable(error) from error
     inquiry.begin()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tidegate.cluster.nats.url import NatsPlace, is_nats, parse_nats
 from tidegate.errors import ConfigurationError
 
-__all__ = ["parse_cluster", "read_cluster", "split_place"]
+__all__ = ["is_elsewhere", "parse_cluster", "read_cluster", "split_place"]
 
 PLACE = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:/,\s]+)):(?P<port>[0-9]{1,5})")
 EXAMPLE = "write host:port, such as '127.0.0.1:1236' or '[::1]:1236'"
@@ -82,3 +82,14 @@ def split_place(place: str) -> tuple[str, int]:
     """The host, without brackets, and the port of what `parse_cluster` gave."""
     host, _, port = place.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_elsewhere(place: str) -> bool:
+    """Whether what `parse_cluster` gave may be on another machine."""
+    host, _ = split_place(place)
+    if host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True

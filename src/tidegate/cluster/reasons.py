@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterable
 
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
-__all__ = ["one_error", "reason_of"]
+__all__ = ["cause_of_refusal", "one_error", "reason_of"]
+
+NO_TLS = "what listens there speaks no TLS, and cluster_ssl is set here"
+REASONS = {
+    "WRONG_VERSION_NUMBER": NO_TLS,
+    "UNEXPECTED_EOF_WHILE_READING": f"it hung up amid TLS: it refuses our certificate, or {NO_TLS}",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is none of the cluster's (cluster_ssl)",
+    "TLSV1_ALERT_UNKNOWN_CA": "it refuses our certificate, which is none of its cluster's (cluster_ssl)",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate of its cluster (cluster_ssl)",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it refuses our certificate, which has expired (cluster_ssl)",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it refuses our certificate (cluster_ssl)",
+}
+"""What OpenSSL's words mean between the processes of a cluster."""
 
 
 def reason_of(error: OSError) -> str:
     """In the system's own words; asyncio's say where it was as well, and a time-out's are empty."""
     if isinstance(error, TimeoutError) and error.errno is None:
         return str(error) or "no connection in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{REASONS['CERTIFICATE_VERIFY_FAILED']}: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return REASONS.get(error.reason or "", f"TLS failed: {error.reason or error}")
     if error.errno is not None and error.errno > 0:  # those of name resolution are below
         return os.strerror(error.errno)
     return error.strerror or str(error)
+
+
+def cause_of_refusal(is_secure: bool) -> str:
+    """Why one hangs up without a word, most likely."""
+    other = "does not trust our certificate (cluster_ssl)" if is_secure else "has cluster_ssl and this side has not"
+    return f"its secret_key is another one, or it {other}"
 
 
 def one_error(problems: Iterable[ClusterError]) -> ClusterError:

@@ -37,6 +37,11 @@ def push_options(command: F) -> F:
     for option in (
         click.option("--binary", is_flag=True, help="Send it as a binary frame, and standard input as it is."),
         click.option(
+            "--cluster-ssl",
+            help="For a cluster with cluster_ssl: certificate, key and authority file, with commas between. "
+            "TIDEGATE_CLUSTER_SSL unless given.",
+        ),
+        click.option(
             "--secret-key",
             help="The cluster's secret; better in TIDEGATE_SECRET_KEY, as others on this machine can see a command.",
         ),
@@ -109,7 +114,12 @@ def pushing(cluster: dict[str, Any]) -> Iterator[GatewayClient]:
         ConfigurationError: for what can't be meant.
     """
     try:
-        with GatewayClient(cluster["cluster"], secret_key=cluster["secret_key"]) as client:
+        files = cluster["cluster_ssl"]
+        with GatewayClient(
+            cluster["cluster"],
+            secret_key=cluster["secret_key"],
+            cluster_ssl=None if files is None else [path.strip() for path in files.split(",")],
+        ) as client:
             yield client
             client.flush()
     except ValueError as error:

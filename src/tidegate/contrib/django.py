@@ -2,9 +2,9 @@
 
     TIDEGATE = {"CLUSTER": "127.0.0.1:1236", "SECRET_KEY": os.environ["TIDEGATE_SECRET_KEY"]}
 
-CLUSTER and SECRET_KEY, CONNECT_TIMEOUT and TIMEOUT are the parameters of `GatewayClient`, each may be left out. The
-clients are made when they are first used, so that they can be imported anywhere, and again when a test overrides the
-setting.
+CLUSTER, SECRET_KEY, CLUSTER_SSL, CONNECT_TIMEOUT and TIMEOUT are the parameters of `GatewayClient`, each may be left
+out. The clients are made when they are first used, so that they can be imported anywhere, and again when a test
+overrides the setting.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ C = TypeVar("C", GatewayClient, AsyncGatewayClient)
 OPTIONS = {
     "CLUSTER": "cluster",
     "SECRET_KEY": "secret_key",
+    "CLUSTER_SSL": "cluster_ssl",
     "CONNECT_TIMEOUT": "connect_timeout",
     "TIMEOUT": "timeout",
 }

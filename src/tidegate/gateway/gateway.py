@@ -18,13 +18,14 @@ from tidegate.gateway.event import Place
 from tidegate.gateway.heartbeat import Heartbeat
 from tidegate.gateway.inner import InnerPort
 from tidegate.gateway.inner_address import bind_inner, resolve_lan_ip, warn_if_open
-from tidegate.gateway.jwt_auth import JWTAuth
+from tidegate.gateway.plain import from_plain, to_plain
 from tidegate.gateway.presence import Presence, check_cluster
 from tidegate.gateway.request import request_body
 from tidegate.gateway.router import Choice, Router
 from tidegate.gateway.tables import Tables
 from tidegate.net.address import parse_address
 from tidegate.net.codecs import has_handshake
+from tidegate.net.mutual import ClusterTLS, accepting
 from tidegate.net.tls import TLS
 from tidegate.process.member import Member, Stop, with_own_registers
 from tidegate.process.plan import Plan, check_handshake
@@ -67,6 +68,7 @@ class Gateway(Server[GatewaySettings]):
         register: of a gateway on NATS, Registers to make it known to besides, for PHP.
         zone: of a gateway on NATS: its clients' events go to the workers of the same zone.
         secret_key: shared by the whole cluster.
+        cluster_ssl: `ClusterTLS`, or its three file paths: TLS between the processes of the cluster.
         ping_interval: seconds between questions to silent clients; 25 unless given for WebSocket, off for others; 0 is
             off.
         ping_not_response_limit: questions without an answer after which a client is closed; 0 is never.
@@ -124,6 +126,7 @@ class Gateway(Server[GatewaySettings]):
         register: str | Sequence[str] | None = None,
         zone: str | None = None,
         secret_key: str | None = None,
+        cluster_ssl: ClusterTLS | Sequence[str] | None = None,
         ping_interval: float | None = None,
         ping_not_response_limit: int | None = None,
         ping_data: str | bytes | None = None,
@@ -193,10 +196,7 @@ class Gateway(Server[GatewaySettings]):
         settings = self.settings(config)
         resolve_lan_ip(self.name, settings.lan_ip)
         row = {**super().describe(config), "kind": "Gateway", "overlap": False, "stage": 0}
-        plain = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-        if isinstance(settings.auth, JWTAuth):
-            plain["auth"] = settings.auth.plain() or settings.auth
-        if self._protocol is None and _is_plain(plain):
+        if self._protocol is None and (plain := to_plain(settings)) is not None:
             row["settings"] = {**plain, "has_register": self._has_register}
         return row
 
@@ -206,13 +206,7 @@ class Gateway(Server[GatewaySettings]):
         gateway = cls(row["listen"], name=row["name"])
         plain = dict(row["settings"])
         gateway._has_register = plain.pop("has_register")
-        for name in ("cluster", "register", "subprotocols", "origins", "trusted_proxies"):
-            plain[name] = tuple(plain[name]) if plain[name] is not None else None
-        if plain["auth"] is not None:
-            plain["auth"] = JWTAuth.from_plain(plain["auth"])
-        if plain["ssl"] is not None:
-            plain["ssl"] = tuple(plain["ssl"])
-        gateway._resolved = GatewaySettings(**plain)
+        gateway._resolved = from_plain(plain)
         return gateway
 
     def _plan(self, settings: GatewaySettings) -> Plan:
@@ -263,10 +257,11 @@ class Gateway(Server[GatewaySettings]):
             send_limit=settings.send_to_worker_limit,
             pings=lan_ip != "127.0.0.1",
             renew=self._entrance.renew if self._entrance is not None else None,
+            tls=accepting(settings.cluster_ssl) if settings.cluster_ssl is not None else None,
         )
         sockets = bind_inner(self.name, settings.inner_listen, lan_ip, port)
         self._inner.open(sockets)
-        warn_if_open(self.name, sockets, bool(settings.secret_key))
+        warn_if_open(self.name, sockets, bool(settings.secret_key or settings.cluster_ssl))
         interval = self._ping_interval(settings)
         if interval:
             limit = settings.ping_not_response_limit
@@ -322,6 +317,11 @@ class Gateway(Server[GatewaySettings]):
         if self._entrance is not None:
             self._entrance.forget(client)
         self.router.event(client, ON_CLOSE)
+
+    async def reloading(self) -> None:
+        await super().reloading()
+        if self._inner is not None:
+            self._inner.renew()
 
     # Stopping
 
@@ -380,14 +380,3 @@ class Gateway(Server[GatewaySettings]):
 
 
 GIVEN = frozenset(field.name for field in dataclasses.fields(GatewaySettings))
-
-
-def _is_plain(settings: Mapping[str, Any]) -> bool:
-    """Whether settings can be sent to another process: nothing of the user's code is among them."""
-    tls = settings["ssl"]
-    return (
-        not callable(settings["router"])
-        and not callable(settings["auth"])
-        and not isinstance(settings["ping_data"], bytes)
-        and (tls is None or isinstance(tls, tuple | list))
-    )

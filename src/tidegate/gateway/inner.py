@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import json
 import logging
 import socket
@@ -17,28 +16,26 @@ from tidegate.errors import ProtocolError
 from tidegate.gateway.arrivals import Arrivals
 from tidegate.gateway.commander import Commander, Renew
 from tidegate.gateway.connection import GatewayConnection
+from tidegate.gateway.extensions import Extensions
 from tidegate.gateway.inner_link import InnerLink
-from tidegate.gateway.parameters import CommandError
-from tidegate.gateway.peer import Peer
+from tidegate.gateway.reception import FIRST_SECONDS, MAX_LINKS, MAX_UNKNOWN, Reception
 from tidegate.gateway.router import Router
 from tidegate.gateway.tables import Tables
 from tidegate.net.audience import Holder
+from tidegate.net.certificates import Certificates
 from tidegate.net.listener import Listener
 from tidegate.net.reactor import Reactor
 from tidegate.net.silence import watch_idle
 from tidegate.net.stats import Stats
 from tidegate.net.throttle import Throttle
 from tidegate.wire import commands
-from tidegate.wire.packet import HEADER_SIZE, Packet, PacketReader, pack
-from tidegate.wire.progress import unpack_numbers, unpack_progress, unpack_released
-from tidegate.wire.runs import Run, RunReader, packets_of
+from tidegate.wire.packet import Packet, pack
+from tidegate.wire.runs import Run, packets_of
 
 __all__ = ["InnerPort"]
 
 logger = logging.getLogger("tidegate")
 
-CONNECT_SECONDS = 10
-"""Until a connection must have sent its first packet."""
 PING_SECONDS = 25
 CAPABILITIES = json.dumps({"tidegate": 1}, separators=(",", ":")).encode()
 FAREWELL = json.dumps({"stops": 1}, separators=(",", ":")).encode()
@@ -62,11 +59,11 @@ class InnerPort:
             anybody before nothing more that it asks is done.
         renew: of the `Commander`.
         pings: whether workers are on other machines, so that connections must not be silent.
+        tls: with which connections are secure, and shown to come from the cluster.
 
     Attributes:
         commander: carries commands out.
         bad_commands: that could not be carried out.
-        refused: connections whose first packet was wrong, or did not come.
     """
 
     def __init__(
@@ -83,17 +80,20 @@ class InnerPort:
         send_limit: int,
         pings: bool,
         renew: Renew | None = None,
+        tls: Certificates | None = None,
     ) -> None:
         self.name = name
         self.stats = Stats()
         self.throttle = Throttle(logger)
         self.reactor = Reactor.acquire()
         self.bad_commands = 0
-        self.refused = 0
+        self._refused = 0
         self._router = router
         self._tables = tables
         self.commander = Commander(tables, everybody, max_session_size, max_groups, renew)
-        self._secret = secret_key.encode()
+        self._extensions = Extensions(router, self.commander, tables, max_packet_size, self._answer).handlers
+        self._reception: Reception[InnerLink] = Reception(secret_key)
+        self._tls = tls
         self._max_packet_size = max_packet_size
         self._send_limit = send_limit
         self._links: set[InnerLink] = set()
@@ -108,7 +108,12 @@ class InnerPort:
         """Take connections."""
         for sock in sockets:
             watch_idle(sock)
-        self._listener = Listener(self, sockets, None)
+        self._listener = Listener(self, sockets, self._tls.context if self._tls is not None else None)
+
+    def renew(self) -> None:
+        """See whether its certificate is another one now."""
+        if self._tls is not None:
+            self._tls.renew()
 
     async def close(self, seconds: float) -> None:
         """Take no more, send what is queued, and close."""
@@ -134,9 +139,14 @@ class InnerPort:
             self.reactor.release()
 
     @property
+    def refused(self) -> int:
+        """Connections whose first packet was wrong or did not come, and those without a right certificate."""
+        return self._refused + self.stats.handshake_failures
+
+    @property
     def has_secret(self) -> bool:
         """Whether a connection has to say more than that it is there."""
-        return bool(self._secret)
+        return self._reception.has_secret
 
     @property
     def workers(self) -> int:
@@ -157,10 +167,27 @@ class InnerPort:
     # Connections
 
     def make_connection(self, sock: socket.socket | None) -> InnerLink:
-        link = InnerLink(self, RunReader(self._max_packet_size), self._send_limit, sock)
+        link = InnerLink(self, self._reception.reader(self._max_packet_size), self._send_limit, sock)
+        if sock is not None:
+            self._add(link)
+        return link
+
+    def give_up(self, connection: InnerLink) -> None:
+        connection.abandon()
+
+    def link_made(self, link: InnerLink) -> None:
+        """It is here, with TLS where that is asked for."""
+        if link not in self._links:
+            self._add(link)
+        too_many = self._reception.add(link, self.reactor.tick)
+        if len(self._links) > MAX_LINKS:
+            self._refuse(link, f"there are {MAX_LINKS} connections")
+        elif too_many is not None:
+            self._refuse(too_many, f"over {MAX_UNKNOWN} connections have sent no first packet, and this is the oldest")
+
+    def _add(self, link: InnerLink) -> None:
         self._links.add(link)
         self._arrivals.add(link)
-        return link
 
     def link_received(self, link: InnerLink, runs: list[Run]) -> None:
         if link not in self._arrivals:
@@ -225,8 +252,8 @@ class InnerPort:
 
     def _carry_out(self, link: InnerLink, packet: Packet) -> None:
         command, peer = packet[0], link.worker
-        if peer is not None and peer.is_tidegate and command in self.EXTENSIONS:
-            self.EXTENSIONS[command](self, link, peer, packet)
+        if peer is not None and peer.is_tidegate and (handler := self._extensions.get(command)) is not None:
+            handler(link, peer, packet)
         elif command != commands.PING:
             answer = self.commander.carry_out(packet)
             if answer is not None:
@@ -257,9 +284,12 @@ class InnerPort:
     def link_lost(self, link: InnerLink, error: Exception | None) -> None:
         self._links.discard(link)
         self._arrivals.discard(link)
+        self._reception.discard(link)
         if not self._links:
             self._empty.set()
-        if isinstance(error, ProtocolError):
+        if isinstance(error, ProtocolError) and not link.is_known:
+            self._count_refused(link, f"it sent {error.reason}")
+        elif isinstance(error, ProtocolError):
             self.stats.protocol_errors += 1
             self.throttle.log(logging.WARNING, "%s: %s closed: %s", self.name, link, error.reason)
         peer = link.worker
@@ -282,30 +312,21 @@ class InnerPort:
         """
         command = packet[0]
         if command not in GREETINGS:
-            if self._secret:
+            if self.has_secret:
                 raise ProtocolError(f"its first packet, command {command}, shows no secret_key")
-            link.is_known = True
+            self._admit(link)
             self._carry_out(link, packet)
             return
-        says = self._read_greeting(packet[4])
+        says = self._reception.read_greeting(packet[4])
         if link.worker is not None:
             raise ProtocolError("a worker that would be somebody else")
-        link.is_known = True
+        self._admit(link)
         if command == commands.WORKER_CONNECT:
             self._greet_worker(link, says)
 
-    def _read_greeting(self, body: bytes) -> dict[str, Any]:
-        try:
-            says = json.loads(body)
-        except (ValueError, RecursionError):
-            says = None
-        if not isinstance(says, dict):
-            raise ProtocolError("its greeting is no JSON object")
-        secret = says.get("secret_key")
-        given = secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else None
-        if given is None or not hmac.compare_digest(given, self._secret):
-            raise ProtocolError("a wrong secret_key")
-        return says
+    def _admit(self, link: InnerLink) -> None:
+        link.is_known = True
+        self._reception.discard(link)
 
     def _greet_worker(self, link: InnerLink, says: dict[str, Any]) -> None:
         key = says.get("worker_key")
@@ -328,59 +349,26 @@ class InnerPort:
                 replaced.close()
 
     def _refuse(self, link: InnerLink, reason: str) -> None:
-        self.refused += 1
-        self.throttle.log(logging.WARNING, "%s: connection from %s refused: %s", self.name, link, reason)
+        self._count_refused(link, reason)
+        self._reception.discard(link)
         link.flush()  # answers to what came before
         link.destroy()
 
-    # What only workers that are Tidegate's send
-
-    def _query(self, link: InnerLink, peer: Peer, packet: Packet) -> None:  # noqa: ARG002
-        reader = PacketReader(self._max_packet_size)
-        inner = reader.feed(packet[4])
-        if len(inner) != 1 or reader.error is not None or not self.commander.is_query(inner[0][0]):
-            raise CommandError("a QUERY that holds none")
-        answer = self.commander.carry_out(inner[0])
-        assert answer is not None
-        size = self._max_packet_size - HEADER_SIZE - len(commands.MORE)
-        parts = [answer[at : at + size] for at in range(0, len(answer), size)]
-        last = parts.pop()
-        number = packet[1]
-        self._answer(
-            link,
-            *(pack(commands.QUERY, number, commands.MORE, part) for part in parts),
-            pack(commands.QUERY, number, body=last),
-        )
-
-    def _progress(self, link: InnerLink, peer: Peer, packet: Packet) -> None:  # noqa: ARG002
-        peer.window.progress(*unpack_progress(packet[4]), unpack_numbers(packet[3]))
-        self._router.progressed(peer)
-
-    def _drain(self, link: InnerLink, peer: Peer, packet: Packet) -> None:  # noqa: ARG002
-        self._router.drain(peer)
-        link.send(pack(commands.DRAIN))
-
-    def _release(self, link: InnerLink, peer: Peer, packet: Packet) -> None:  # noqa: ARG002
-        if not peer.is_draining:
-            raise CommandError("RELEASE from a worker that does not drain")
-        self._router.release_clients(peer, unpack_released(packet[4]), self._tables.clients)
-
-    EXTENSIONS = {  # noqa: RUF012 - nobody changes it
-        commands.QUERY: _query,
-        commands.PROGRESS: _progress,
-        commands.DRAIN: _drain,
-        commands.RELEASE: _release,
-    }
+    def _count_refused(self, who: object, reason: str) -> None:
+        self._refused += 1
+        self.throttle.log(logging.WARNING, "%s: connection from %s refused: %s", self.name, who, reason)
 
     # Time
 
     def _sweep(self) -> None:
         self.throttle.flush()
         tick = self.reactor.tick
+        if self._tls is not None:
+            self._tls.look()
+        for link in self._reception.late(tick):
+            self._refuse(link, f"no first packet in {FIRST_SECONDS} s")
         for link in tuple(self._links):
-            if not link.is_known and tick - link.since > CONNECT_SECONDS:
-                self._refuse(link, f"no first packet in {CONNECT_SECONDS} s")
-            elif link.worker is None and link.stopped is not None and tick - link.stopped > READ_SECONDS:
+            if link.worker is None and link.stopped is not None and tick - link.stopped > READ_SECONDS:
                 self.throttle.log(logging.WARNING, "%s: %s asks and reads no answers, it is closed", self.name, link)
                 link.destroy()
         if self._next_ping and tick >= self._next_ping:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ class InnerLink(Link):
     """A connection to the inner port.
 
     Attributes:
-        since: the reactor's tick at which it was accepted.
         is_known: whether its first packet was right.
         worker: at its other end; None where it is a push client.
         unread: bytes of answers that were added while it was full.
@@ -27,18 +27,23 @@ class InnerLink(Link):
         backlog: runs of packets that wait for that.
     """
 
-    __slots__ = ("_is_open_to_all", "_packets", "backlog", "is_known", "since", "stopped", "unread", "worker")
+    __slots__ = ("_is_open_to_all", "_packets", "backlog", "is_known", "stopped", "unread", "worker")
+
+    owner: InnerPort
 
     def __init__(self, owner: InnerPort, reader: RunReader, limit: int, sock: socket.socket | None) -> None:
         super().__init__(owner, reader, limit, sock)
         self._packets = reader
         self._is_open_to_all = not owner.has_secret
-        self.since = owner.reactor.tick
         self.is_known = False
         self.worker: Peer | None = None
         self.unread = 0
         self.stopped: int | None = None
         self.backlog: list[Run] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.owner.link_made(self)
 
     @property
     def is_amid(self) -> bool:

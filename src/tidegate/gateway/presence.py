@@ -5,6 +5,7 @@ from __future__ import annotations
 from tidegate.cluster.announcement import Announcement
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.place import parse_cluster, read_cluster
+from tidegate.cluster.trust import trust
 from tidegate.errors import ConfigurationError
 from tidegate.gateway.commander import Commander
 from tidegate.gateway.interest import Interest
@@ -22,9 +23,10 @@ def check_cluster(name: str, settings: GatewaySettings) -> None:
     """See that a gateway's settings say where it is to be known.
 
     Raises:
-        ConfigurationError: they do not, or say it twice.
+        ConfigurationError: they do not, or say it twice, or the files of `cluster_ssl` can't be used.
     """
     place = read_cluster(settings.cluster)
+    trust(settings.cluster_ssl)
     if settings.register is None:
         return
     parse_cluster(settings.register)
@@ -55,7 +57,10 @@ class Presence:
             registers = parse_cluster(settings.register) if settings.register is not None else ()
         else:
             registers = place
-        self.announcement = Announcement(registers, address, settings.secret_key) if registers else None
+        self.announcement: Announcement | None = None
+        if registers:
+            secure = trust(settings.cluster_ssl)
+            self.announcement = Announcement(registers, address, settings.secret_key, secure)
 
     @property
     def interest(self) -> Interest | None:

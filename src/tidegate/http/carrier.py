@@ -50,14 +50,16 @@ class ClientCarrier:
     """Connects to the cluster when it is first used.
 
     Args:
-        cluster, secret_key: of an `AsyncGatewayClient`.
+        cluster, secret_key, cluster_ssl: of an `AsyncGatewayClient`.
 
     Raises:
         ConfigurationError: one of them can't be used.
     """
 
-    def __init__(self, cluster: str | Sequence[str] | None, secret_key: str | None) -> None:
-        self._options = read_options(cluster, secret_key, CONNECT_SECONDS, ANSWER_SECONDS)
+    def __init__(
+        self, cluster: str | Sequence[str] | None, secret_key: str | None, cluster_ssl: Sequence[str] | None
+    ) -> None:
+        self._options = read_options(cluster, secret_key, CONNECT_SECONDS, ANSWER_SECONDS, cluster_ssl)
         self._by_loop: dict[asyncio.AbstractEventLoop, tuple[AsyncGatewayClient, Registered]] = {}
 
     def _here(self) -> tuple[AsyncGatewayClient, Registered]:
@@ -71,6 +73,7 @@ class ClientCarrier:
                 secret_key=options.secret_key,
                 connect_timeout=options.connect_timeout,
                 timeout=options.timeout,
+                cluster_ssl=options.trust.files if options.trust is not None else None,
             )
             self._by_loop[loop] = client, Registered(options)
         return self._by_loop[loop]

@@ -141,7 +141,11 @@ class PushApp:
 
 
 def push_api(
-    cluster: str | Sequence[str] | None = None, *, token: str | None = None, secret_key: str | None = None
+    cluster: str | Sequence[str] | None = None,
+    *,
+    token: str | None = None,
+    secret_key: str | None = None,
+    cluster_ssl: Sequence[str] | None = None,
 ) -> PushApp:
     """Make an ASGI app of the push API, to be served by itself or mounted in a site.
 
@@ -152,12 +156,13 @@ def push_api(
         cluster: ``host:port`` of a Register, or a list of them; else TIDEGATE_CLUSTER, else 127.0.0.1:1236.
         token: that requests have to show, as ``Authorization: Bearer …``.
         secret_key: of the cluster; else TIDEGATE_SECRET_KEY.
+        cluster_ssl: of the cluster, as with `GatewayClient`; else TIDEGATE_CLUSTER_SSL.
 
     Raises:
         ConfigurationError: one of these can't be used.
     """
 
-    return PushApp(ClientCarrier(cluster, secret_key), token)
+    return PushApp(ClientCarrier(cluster, secret_key, cluster_ssl), token)
 
 
 def _check_verb(request: Request, allowed: str) -> None:

@@ -45,7 +45,7 @@ class Registered:
     async def _ask(self) -> None:
         options = self._options
         try:
-            found = await look_up_async(options.registers, options.secret_key, options.connect_timeout, options.timeout)
+            found = await look_up_async(*options.of_register)
             self._last, self._error = found.all, None
         except ClusterError as error:
             self._error = error

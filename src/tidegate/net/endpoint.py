@@ -129,6 +129,9 @@ class Endpoint:
         """Make one of what a listener has taken."""
         return self.connection_class(self, sock)
 
+    def give_up(self, connection: Connection) -> None:
+        """Nothing has to be done about one that was made and never connected."""
+
     def release(self) -> None:
         """End it, once its last connection is gone."""
         self.reactor.sweepers.remove(self._sweep)

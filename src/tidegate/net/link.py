@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
@@ -33,6 +34,13 @@ class Reader(Protocol):
     def feed(self, data: memoryview) -> list[Any]: ...
 
 
+class HasContext(Protocol):
+    """Whose links are secure."""
+
+    def context(self) -> ssl.SSLContext:
+        """For the next of them."""
+
+
 class LinkOwner(Protocol):
     """Who is told what happens on a link."""
 
@@ -53,7 +61,7 @@ class Link(asyncio.BufferedProtocol):
         owner: is told of items, of room in the queue, and of the end.
         reader: finds the items.
         limit: bytes that may be queued before `is_full`; it is for those who send to stop then, nothing is dropped.
-        sock: where it may be written to past the transport, which is quicker.
+        sock: where it may be written to past the transport, which is quicker; not with TLS.
 
     Attributes:
         unconfirmed: of one that is watched, bytes that the other side had not confirmed when that was looked at last,
@@ -68,6 +76,7 @@ class Link(asyncio.BufferedProtocol):
         "_limit",
         "_loop",
         "_paused",
+        "_peer",
         "_queue",
         "_reactor",
         "_reader",
@@ -94,6 +103,7 @@ class Link(asyncio.BufferedProtocol):
         self._limit = limit
         self._socket = sock
         self._transport: asyncio.Transport | None = None
+        self._peer: Any = None  # with TLS
         self._queue: list[bytes] = []
         self._size = 0  # bytes in the queue
         self._blocked = False  # the system takes no more for now
@@ -125,7 +135,9 @@ class Link(asyncio.BufferedProtocol):
     @property
     def peer(self) -> tuple[str, int]:
         """The other side's address and port."""
-        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        peer = self._peer
+        if peer is None and self._transport is not None:
+            peer = self._transport.get_extra_info("peername")
         return (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else ("", 0)
 
     def send(self, data: bytes) -> None:
@@ -204,7 +216,7 @@ class Link(asyncio.BufferedProtocol):
         size, self._queue, self._size = self._size, [], 0
         if size > JOIN_LIMIT and size > JOIN_PIECE * len(queue):
             transport.writelines(queue)
-            if transport.get_write_buffer_size():
+            if self._peer is None and transport.get_write_buffer_size():
                 # asyncio of Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 forgets to say so (CVE-2024-12254).
                 transport.set_write_buffer_limits(high=0)
         else:
@@ -231,7 +243,11 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=0)
+        if self._transport.get_extra_info("ssl_object") is None:
+            self._transport.set_write_buffer_limits(high=0)
+        else:  # TLS pauses at its limit, others above it; and it forgets its peer when it is closed
+            self._transport.set_write_buffer_limits(high=1)
+            self._peer = self._transport.get_extra_info("peername")
         self.flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
@@ -267,8 +283,8 @@ class Link(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         self.flush()  # answers to what came before it
-        if not self._queue:
-            return False  # the transport closes when it has sent what it holds
+        if not self._queue or self._peer is not None:
+            return False  # the transport closes when it has sent what it holds; TLS as asyncio has it does in any case
         self.closing = True
         return True
 
@@ -304,28 +320,42 @@ class Link(asyncio.BufferedProtocol):
         self.owner.link_lost(self, error)
 
 
-async def connect_link(link_class: Any, host: str, port: int, seconds: float, *args: Any, **kwargs: Any) -> Any:
+async def connect_link(
+    link_class: Any,
+    host: str,
+    port: int,
+    seconds: float,
+    *args: Any,
+    trust: HasContext | None = None,
+    **kwargs: Any,
+) -> Any:
     """Connect, and make a link of the connection.
 
     Args:
         link_class: is called with ``args``, ``kwargs`` and the socket as ``sock``.
         seconds: until it must be there.
+        trust: gives the context with which it is secure, and which decides whom it believes.
 
     Raises:
-        OSError: no connection; TimeoutError is one.
+        OSError: no connection; TimeoutError and ssl.SSLError are some.
     """
     loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
     sock = await _connect(loop, host, port, seconds)
     made: list[Link] = []
 
     def make() -> Link:
-        made.append(link_class(*args, sock=sock, **kwargs))
+        made.append(link_class(*args, sock=sock if trust is None else None, **kwargs))
         return made[0]
 
     try:
         keep_alive(sock)
         silence.watch_idle(sock)
-        _, link = await loop.create_connection(make, sock=sock)
+        if trust is None:
+            _, link = await loop.create_connection(make, sock=sock)
+        else:
+            async with asyncio.timeout_at(deadline):
+                _, link = await loop.create_connection(make, sock=sock, ssl=trust.context(), server_hostname="")
     except BaseException:
         for link in made:  # uvloop does not tell it of its end, where this was cancelled
             link.abandon()

@@ -15,6 +15,7 @@ from tidegate.errors import ProtocolError
 from tidegate.net.proxied import read_origin
 from tidegate.net.stats import Stats
 from tidegate.net.throttle import Throttle
+from tidegate.net.tls import describe_failure
 
 if TYPE_CHECKING:
     from tidegate.net.connection import Connection
@@ -44,6 +45,9 @@ class Door(Protocol):
     def make_connection(self, sock: socket.socket | None) -> asyncio.BaseProtocol:
         """Make one; the socket is where it may be written to directly, past the transport."""
         ...
+
+    def give_up(self, connection: Any) -> None:
+        """One that was made is never told of its connection: there was no TLS handshake."""
 
 
 class Listener:
@@ -129,12 +133,31 @@ class Listener:
                 self._drop_oldest()
 
     def _start(self, sock: socket.socket, make: Make, context: ssl.SSLContext | None) -> Starting:
-        return self._loop.connect_accepted_socket(
-            make,
-            sock,
-            ssl=context,
-            ssl_handshake_timeout=None if context is None else self._handshake_seconds,
-        )
+        if context is None:
+            return self._loop.connect_accepted_socket(make, sock)
+        return self._start_securely(sock, make, context)
+
+    async def _start_securely(
+        self, sock: socket.socket, make: Make, context: ssl.SSLContext
+    ) -> tuple[asyncio.Transport, Any]:
+        made: list[asyncio.BaseProtocol] = []
+        peer = sock.getpeername()
+
+        def note() -> asyncio.BaseProtocol:
+            made.append(make())
+            return made[0]
+
+        try:
+            return await self._loop.connect_accepted_socket(
+                note, sock, ssl=context, ssl_handshake_timeout=self._handshake_seconds
+            )
+        except BaseException as error:
+            for connection in made:
+                self._endpoint.give_up(connection)
+            if not isinstance(error, OSError):
+                raise
+            origin = peer[0] if isinstance(peer, tuple) else "unix"
+            raise ConnectionError(f"{origin}: {describe_failure(error)}") from error
 
     async def _start_behind_proxy(
         self, sock: socket.socket, make: Make, context: ssl.SSLContext | None

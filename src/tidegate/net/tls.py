@@ -10,7 +10,20 @@ from typing import Any
 from tidegate.errors import ConfigurationError
 from tidegate.net.certificates import Certificates
 
-__all__ = ["TLS", "check_files", "follow", "load_pair", "make_certificates", "make_context"]
+__all__ = ["TLS", "check_files", "describe_failure", "follow", "load_pair", "make_certificates", "make_context"]
+
+FAILURES = {
+    "HTTP_REQUEST": "it sent an HTTP request and no TLS",
+    "NO_SHARED_CIPHER": "it knows no cipher that is good enough",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it shows no certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it refuses the certificate here",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it finds that the certificate here has expired",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it refuses the certificate here",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not know who signed the certificate here",
+    "UNSUPPORTED_PROTOCOL": "it speaks an old version of TLS only",
+    "WRONG_VERSION_NUMBER": "it speaks no TLS",
+}
+"""What OpenSSL's words mean to those who listen."""
 
 TLS = ssl.SSLContext | Sequence[str | os.PathLike[str]]
 
@@ -64,6 +77,15 @@ def follow(certificates: Certificates) -> ssl.SSLContext:
 
     context.sni_callback = change  # which OpenSSL calls also for clients that name nobody
     return context
+
+
+def describe_failure(error: OSError) -> str:
+    """Why somebody who has connected made no TLS handshake."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate can't be trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return FAILURES.get(error.reason or "", error.reason or str(error))
+    return str(error) or "no TLS handshake in time"
 
 
 def check_files(setting: str, paths: Sequence[str | os.PathLike[str]]) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from tidegate.errors import ConfigurationError
+from tidegate.net.mutual import ClusterTLS
 from tidegate.net.tls import TLS
 from tidegate.process import values
 from tidegate.process.values import Kind, one_of, seconds, whole
@@ -56,6 +57,7 @@ Seconds = Annotated[float, seconds(or_zero=False)]
 Switch = Annotated[bool, values.SWITCH]
 Text = Annotated[str, values.TEXT]
 Secret = Annotated[str, values.SECRET]
+ClusterFiles = Annotated[ClusterTLS | None, values.CLUSTER_FILES]
 Addresses = Annotated[tuple[str, ...], values.ADDRESSES]
 
 
@@ -111,6 +113,7 @@ class GatewaySettings(ListenSettings):
     register: Annotated[tuple[str, ...] | None, values.ADDRESSES] = None
     zone: Text = "default"
     secret_key: Secret = field(default="", repr=False)
+    cluster_ssl: ClusterFiles = None
     ping_interval: Annotated[float | None, seconds(or_zero=True)] = None
     ping_not_response_limit: NotNegative = 2
     ping_data: Annotated[str | bytes | None, values.MESSAGE] = None
@@ -139,6 +142,7 @@ class RegisterSettings:
     reuse_port: ClassVar[bool] = False
     reloadable: Switch = False
     secret_key: Secret = field(default="", repr=False)
+    cluster_ssl: ClusterFiles = None
     settle_seconds: SecondsOrZero = 2
 
 
@@ -152,6 +156,7 @@ class BusinessSettings:
     cluster: Addresses = field(default=("127.0.0.1:1236",), repr=False)
     zone: Text = "default"
     secret_key: Secret = field(default="", repr=False)
+    cluster_ssl: ClusterFiles = None
     threads: NotNegative = 0
     max_pending_events: Positive = 10_000
     handler_timeout: SecondsOrZero = 30

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.net.mutual import read_cluster_tls
 from tidegate.net.origins import is_origin
 
 __all__ = [
     "ADDRESSES",
     "AUTH",
+    "CLUSTER_FILES",
     "ENCODING",
     "FILES",
     "MESSAGE",
@@ -148,6 +150,7 @@ ORIGINS = Kind(
 AUTH = Kind("it takes a function (handshake) -> Identity | None, or a JWTAuth", callable, is_secret=True)
 NETWORKS = Kind('it takes a list of addresses and networks, such as ["10.0.0.0/8"]', _are_networks, _read_list, tuple)
 FILES = Kind("it takes a certificate and its key", lambda _: True, _read_list)  # checked where they are opened
+CLUSTER_FILES = Kind("", lambda _: True, _read_list, read_cluster_tls)  # which says by itself what is wrong
 ADDRESSES = Kind(
     "it takes an address, host:port, or a list of them",
     _are_addresses,

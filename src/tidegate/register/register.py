@@ -16,25 +16,28 @@ from tidegate.net.address import Address, parse_address
 from tidegate.net.connection import Connection
 from tidegate.net.endpoint import Endpoint, Limits
 from tidegate.net.fanout import fan_out
+from tidegate.net.mutual import ClusterTLS, accepting
 from tidegate.net.silence import watch_idle
 from tidegate.process import context
 from tidegate.process.member import HasInnerPorts, Member, Stop
 from tidegate.process.plan import Plan
 from tidegate.process.server import Server
 from tidegate.process.settings import RegisterSettings, resolve
-from tidegate.protocols import Text
+from tidegate.register.lines import Lines
 from tidegate.register.table import Table
 
 __all__ = ["Register"]
 
 logger = logging.getLogger("tidegate")
 
-MAX_LINE_SIZE = 64 * 1024
-"""Bytes of a line from a peer; the longest that is of use has some 200."""
 SEND_BUFFER_LIMIT = 1024 * 1024
 """Bytes of lists that may wait for a peer which does not read, before it is closed. One list may have any size."""
 FIRST_LINE_SECONDS = 10
 """For a peer to say what it is."""
+MAX_UNKNOWN = 1_000
+"""Peers that have not said it yet; over that the oldest goes, since one that means well says it at once."""
+MAX_PEERS = 10_000
+"""Connections in all."""
 STOP_STAGE = 2
 """Where the whole app stops, after its gateways and its workers."""
 
@@ -45,6 +48,7 @@ class Register(Server[RegisterSettings]):
     Args:
         address: ``host:port``.
         secret_key: that all members of the cluster name; TIDEGATE_SECRET_KEY unless given.
+        cluster_ssl: `ClusterTLS`, or its three file paths: TLS between the processes of the cluster.
         settle_seconds: after a start, for gateways to announce themselves again before anybody is told of them; 0 where
             the app that it is in starts as a whole, gateways and all.
         name: unique in its app; made from the port unless given.
@@ -58,12 +62,13 @@ class Register(Server[RegisterSettings]):
         address: str = "127.0.0.1:1236",
         *,
         secret_key: str | None = None,
+        cluster_ssl: ClusterTLS | Sequence[str] | None = None,
         settle_seconds: float | None = None,
         name: str | None = None,
     ) -> None:
         parsed = _parse(address)
         super().__init__(parsed, name or f"register-{parsed.port}")
-        self._given = {"secret_key": secret_key, "settle_seconds": settle_seconds}
+        self._given = {"secret_key": secret_key, "cluster_ssl": cluster_ssl, "settle_seconds": settle_seconds}
         self._has_gateways = False  # in its app
         self._table: Table[Connection] = Table("")
         self._unknown: dict[Connection, asyncio.TimerHandle] = {}
@@ -80,6 +85,7 @@ class Register(Server[RegisterSettings]):
         register = cls(
             row["listen"],
             secret_key=settings["secret_key"],
+            cluster_ssl=settings["cluster_ssl"],
             settle_seconds=settings["settle_seconds"],
             name=row["name"],
         )
@@ -106,7 +112,10 @@ class Register(Server[RegisterSettings]):
         Raises:
             ConfigurationError: for what can't be.
         """
-        return resolve(RegisterSettings, self.name, self._given, config)
+        settings = resolve(RegisterSettings, self.name, self._given, config)
+        if settings.cluster_ssl is not None:
+            accepting(settings.cluster_ssl)
+        return settings
 
     def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Its row of the app's topology."""
@@ -117,6 +126,7 @@ class Register(Server[RegisterSettings]):
             "stage": STOP_STAGE,
             "settings": {
                 "secret_key": settings.secret_key,
+                "cluster_ssl": settings.cluster_ssl,
                 "settle_seconds": settings.settle_seconds,
                 "has_gateways": self._has_gateways,
             },
@@ -129,12 +139,13 @@ class Register(Server[RegisterSettings]):
 
     # Running
 
-    def _plan(self, settings: RegisterSettings) -> Plan:  # noqa: ARG002
-        return Plan(lambda: Text(MAX_LINE_SIZE), Limits(send_buffer_limit=SEND_BUFFER_LIMIT))
+    def _plan(self, settings: RegisterSettings) -> Plan:
+        tls = accepting(settings.cluster_ssl) if settings.cluster_ssl is not None else None
+        return Plan(Lines, Limits(send_buffer_limit=SEND_BUFFER_LIMIT), tls)
 
     async def _opening(self, settings: RegisterSettings) -> None:
         assert self.address is not None
-        if not settings.secret_key and not self.address.is_local:
+        if not settings.secret_key and settings.cluster_ssl is None and not self.address.is_local:
             logger.warning(
                 "%s listens on %s:%s without a secret_key: whoever reaches that port can join the cluster and push to "
                 "every client. Set secret_key (or TIDEGATE_SECRET_KEY) for all its members",
@@ -170,12 +181,17 @@ class Register(Server[RegisterSettings]):
     def _connected(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         self._unknown[connection] = loop.call_later(FIRST_LINE_SECONDS, self._expire, connection)
+        if len(connection.endpoint.connections) > MAX_PEERS:
+            self._refuse(connection, f"there are {MAX_PEERS} connections")
+        elif len(self._unknown) > MAX_UNKNOWN:
+            reason = f"over {MAX_UNKNOWN} connections have said nothing, and this is the oldest"
+            self._refuse(next(iter(self._unknown)), reason)
 
     def _received(self, connection: Connection, line: str | bytes) -> None:
         try:
             answer = self._table.receive(connection, line)
         except ProtocolError as error:
-            self._refuse(connection, error.reason)
+            self._refuse(connection, f"it sent {error.reason}")
             return
         if self._table.knows(connection) and (timer := self._unknown.pop(connection, None)):
             timer.cancel()
@@ -190,14 +206,14 @@ class Register(Server[RegisterSettings]):
         self._tell_later()
 
     def _expire(self, connection: Connection) -> None:
-        self._refuse(connection, f"nothing in {FIRST_LINE_SECONDS} s")
+        self._refuse(connection, f"it sent nothing in {FIRST_LINE_SECONDS} s")
 
     def _refuse(self, connection: Connection, reason: str) -> None:
         """Close a connection, and leave nothing of it in the table though its end may take a while."""
         endpoint = connection.endpoint
         endpoint.stats.protocol_errors += 1
         endpoint.throttle.log(
-            logging.WARNING, "%s: a connection from %s is closed: it sent %s", self.name, connection.remote_ip, reason
+            logging.WARNING, "%s: a connection from %s is closed: %s", self.name, connection.remote_ip, reason
         )
         connection.close()
         self._lost(connection)

@@ -145,7 +145,13 @@ class Cluster:
         self.address = f"{HOST}:{register.address.port}"
         self.push = AsyncGatewayClient(self.address, secret_key=self.secret_key)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate"))
-        where = {"cluster": self.address, "secret_key": self.secret_key, "lan_ip": HOST, "inner_listen": HOST}
+        where: dict[str, str | None] = {
+            "cluster": self.address,
+            "secret_key": self.secret_key,
+            "lan_ip": HOST,
+            "inner_listen": HOST,
+        }
+        where["cluster_ssl"] = None
         for part in parts:
             stack.enter_context(borrow(part, folder, {**where, "count": 1, "ssl": None}))
         if not any(isinstance(part, Gateway) for part in parts):
