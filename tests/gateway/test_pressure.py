@@ -123,6 +123,28 @@ def test_what_a_killed_worker_had_not_started_goes_to_another_in_order(run: Runn
     run(main())
 
 
+def test_what_was_with_a_worker_that_died_is_marked_for_the_next_of_tidegates(run: Runner) -> None:
+    async def main() -> None:
+        async with gateway("text://127.0.0.1:0") as place:
+            dying = await Peer.worker(place.inner, "a:0", tidegate=1)
+            with await Client.connect(place.port) as client:
+                await client.send(b"old\n")
+                for _ in range(2):
+                    assert not (await dying.packet())[2] & commands.AGAIN
+                dying.reset()
+                await until(lambda: not place.gateway.router._ready)
+                await client.send(b"new\n")
+                heir = await Peer.worker(place.inner, "b:0", tidegate=1)
+                marked = [bool((await heir.packet())[2] & commands.AGAIN) for _ in range(3)]
+                assert marked == [True, True, False]
+                heir.reset()
+                with await Peer.connect(place.inner) as original:
+                    await original.tell(commands.WORKER_CONNECT, body=b'{"worker_key":"a:0","secret_key":""}')
+                    assert [(await original.packet())[2] for _ in range(3)] == [commands.SCALAR] * 3
+
+    run(main())
+
+
 def test_without_a_worker_a_client_waits_and_is_then_told_to_try_again(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

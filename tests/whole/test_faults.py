@@ -124,6 +124,35 @@ def test_a_killed_workers_clients_stay_and_what_it_had_not_begun_goes_to_another
     in_time(main())
 
 
+FATAL = """
+@business.on_message
+def answer(client, message):
+    if message == "the end":
+        os._exit(3)
+    client.send(message)
+"""
+
+
+def test_a_message_that_its_workers_die_of_is_lost_and_counted_and_does_not_end_them_all(place: Place) -> None:
+    cluster = Cluster(place, ROOM + FATAL, count=1)
+
+    async def main() -> None:
+        async with browsers(cluster, 4) as clients:
+            for client in clients:
+                await client.read_text()
+            for number, client in enumerate(clients):
+                await client.send_text(f"before {number}")
+            await clients[0].send_text("the end")
+            for number, client in enumerate(clients):
+                await client.send_text(f"after {number}")
+            for number, client in enumerate(clients):
+                assert [await client.read_text() for _ in range(2)] == [f"before {number}", f"after {number}"]
+
+    in_time(main())
+    until(cluster.is_whole)
+    assert cluster.counters("web")["events_lost"] == 1
+
+
 def test_register_may_die_and_come_back_without_a_message_noticing(place: Place) -> None:
     cluster = Cluster(place, ROOM + ECHO)
     push = GatewayClient(cluster.address)

@@ -23,7 +23,7 @@ from tidegate.business.pool import Pool
 from tidegate.business.runner import Runner
 from tidegate.net.throttle import Throttle
 from tidegate.wire import commands, php
-from tidegate.wire.commands import BINARY, EVENT_NAMES, IPV6, ON_CLOSE, ON_MESSAGE, ON_WEBSOCKET_CONNECT, SCALAR
+from tidegate.wire.commands import AGAIN, BINARY, EVENT_NAMES, IPV6, ON_CLOSE, ON_MESSAGE, ON_WEBSOCKET_CONNECT, SCALAR
 from tidegate.wire.packet import Packet
 from tidegate.wire.runs import Run, packets_of
 
@@ -39,7 +39,7 @@ Event: TypeAlias = "tuple[Packet, GatewayLink | None, int, int]"
 """A packet, the link on which it came, its number there, and the position up to which saves were confirmed then."""
 
 IPV6_SIZE = 16
-PLAIN_MASK = SCALAR | BINARY | IPV6
+PLAIN_MASK = SCALAR | BINARY | IPV6 | AGAIN
 
 
 class Dispatcher:
@@ -195,6 +195,10 @@ class Dispatcher:
             if flags & IPV6:
                 client._origin, ext = ext[:IPV6_SIZE], ext[IPV6_SIZE:]
             client._stored = ext if client._saves is None else client._saves.resolve(ext, confirmed)
+        if flags & AGAIN and link is not None:  # should this process die of it, that is known
+            link.progress.start(number)
+            link.tell()
+            number = 0
         fn = self.handlers.get(command)
         args = self._arguments(client, command, flags, body) if fn is not None else ()
         if fn is not None and args:
@@ -213,7 +217,7 @@ class Dispatcher:
             if result is not None and (coroutine := _coroutine(result)) is not None:
                 self.runner.put(Call(client, command, fn, link, number, coroutine))
                 return
-        if link is not None:
+        if link is not None and number:
             link.progress.start(number)
         self._finish(client, command, link)
 

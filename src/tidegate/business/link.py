@@ -120,6 +120,11 @@ class GatewayLink(Link):
             self._is_due = True
             self._reactor.flush_first(self)
 
+    def tell(self) -> None:
+        """Tell now, as far as the link takes it."""
+        self.progressed()
+        self.flush()
+
     def flush(self) -> None:
         if not self._blocked:
             self._counts.sent += len(self._queue)

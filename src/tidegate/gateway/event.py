@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tidegate.gateway.connection import GatewayConnection
 from tidegate.protocols import Message
-from tidegate.wire.commands import BINARY, IPV6, ON_MESSAGE, ON_WEBSOCKET_CONNECT, SCALAR
+from tidegate.wire.commands import AGAIN, BINARY, IPV6, ON_MESSAGE, ON_WEBSOCKET_CONNECT, SCALAR
 from tidegate.wire.packet import pack_packet, pack_packets
 
 __all__ = ["Place", "pack_event", "pack_messages"]
@@ -26,14 +26,27 @@ class Place:
     gateway_port: int
 
 
-def pack_event(place: Place, client: GatewayConnection, command: int, message: Message, is_tidegate: bool) -> bytes:
-    """The bytes of one; what the original would not understand stands only in one for a worker that is Tidegate's."""
+def pack_event(
+    place: Place,
+    client: GatewayConnection,
+    command: int,
+    message: Message,
+    is_tidegate: bool,
+    is_again: bool = False,
+) -> bytes:
+    """The bytes of one; what the original would not understand stands only in one for a worker that is Tidegate's.
+
+    Args:
+        is_again: it was with a worker that is gone.
+    """
     ext = client.session
     flags = SCALAR
     if command == ON_WEBSOCKET_CONNECT:
         flags = 0
     elif is_tidegate and isinstance(message, bytes):
         flags = SCALAR | BINARY
+    if is_again and is_tidegate:
+        flags |= AGAIN
     origin = client.origin
     if isinstance(origin, bytes):
         if is_tidegate:

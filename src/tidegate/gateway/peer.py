@@ -12,10 +12,12 @@ from tidegate.wire import commands
 if TYPE_CHECKING:
     from tidegate.gateway.connection import GatewayConnection
 
-__all__ = ["EVENT_SIZE", "Event", "Peer", "Window"]
+__all__ = ["EVENT_SIZE", "Event", "Peer", "Sent", "Window"]
 
-Event: TypeAlias = "tuple[GatewayConnection, int, str | bytes]"
+Sent: TypeAlias = "tuple[GatewayConnection, int, str | bytes]"
 """Client, command, and what it carries: text or binary."""
+Event: TypeAlias = "tuple[GatewayConnection, int, str | bytes, bool]"
+"""The same, and whether it was with a worker before that is gone."""
 
 EVENT_SIZE = 100
 """Bytes that an event counts besides what it carries."""
@@ -41,7 +43,7 @@ class Window:
         self.weight = 0
         self._runs: deque[tuple[GatewayConnection, int, Sequence[str | bytes]]] = deque()
         self._taken = 0  # events of the first run that were started
-        self._loose: dict[int, Event] = {}  # those that came before all runs, by number
+        self._loose: dict[int, Sent] = {}  # those that came before all runs, by number
         self._first = 1  # no loose one with a lower number waits
         self._started = 0
         self._finished = 0
@@ -120,14 +122,14 @@ class Window:
         self._runs.clear()
         self._taken = 0
 
-    def _of_runs(self) -> Iterator[Event]:
+    def _of_runs(self) -> Iterator[Sent]:
         taken = self._taken
         for client, command, messages in self._runs:
             for message in messages[taken:]:
                 yield client, command, message
             taken = 0
 
-    def rest(self) -> list[Event]:
+    def rest(self) -> list[Sent]:
         """The events that were not started, in order."""
         return [*self._loose.values(), *self._of_runs()]
 

@@ -132,10 +132,10 @@ class Router:
             else:
                 self.stats.events_dropped += 1
             return
-        self._take((client, command, message), True)
+        self._take((client, command, message, False), True)
 
     def _take(self, event: Event, is_new: bool) -> None:
-        client, command, _ = event
+        client, command, *_ = event
         peer = None if client in self._held else self._route(client, command)
         if peer is not None:
             self._send(peer, event)
@@ -146,11 +146,11 @@ class Router:
             self._give_up(client)
 
     def _send(self, peer: Peer, event: Event) -> None:
-        client, command, message = event
+        client, command, message, is_again = event
         link = peer.link
         assert link is not None
         if command in peer.events:
-            packet = pack_event(self._place, client, command, message, peer.is_tidegate)
+            packet = pack_event(self._place, client, command, message, peer.is_tidegate, is_again)
             if len(packet) > self._max_packet_size:
                 self._refuse(client, len(packet))
             else:
@@ -261,7 +261,7 @@ class Router:
             logger.warning(
                 "worker %s is gone with %d events that it had begun and not finished", peer.key, window.running
             )
-        events = window.rest()
+        events: list[Event] = [(*sent, True) for sent in window.rest()]
         self.stats.events_resent += len(events)
         for client in self._held.clients():
             if client.peer is peer:

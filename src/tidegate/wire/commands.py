@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "AGAIN",
     "BATCH_GET_CLIENT_COUNT_BY_GROUP",
     "BATCH_GET_CLIENT_ID_BY_UID",
     "BINARY",
@@ -117,3 +118,5 @@ BINARY: Final = 0x04
 """An extension: the body is binary."""
 IPV6: Final = 0x08
 """An extension: the client's address is IPv6, the first 16 bytes of ext data."""
+AGAIN: Final = 0x10
+"""An extension: the event was with a worker before that died, and it may be what that died of."""
