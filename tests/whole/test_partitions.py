@@ -26,7 +26,8 @@ from tidegate import App, BusinessWorker, Gateway, Register
 business = BusinessWorker(cluster="{cluster}", secret_key="s3cret")
 app = App(
     {register}
-    Gateway("websocket://0.0.0.0:7272", name="web", lan_ip="{host}", cluster="{cluster}", secret_key="s3cret"),
+    Gateway("websocket://0.0.0.0:7272", name="web", lan_ip="{host}", cluster="{cluster}", secret_key="s3cret",
+            ping_interval=0),
     business,
 )
 

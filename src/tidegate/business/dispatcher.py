@@ -78,6 +78,7 @@ class Dispatcher:
         self.current: Packet | Run | None = None
         self.runner = Runner(self._waits, self._ended, self._returned)
         self.pool: Pool | None = None
+        self._plain: frozenset[int] = frozenset()  # events whose handlers are `def`
         self._in_threads: frozenset[int] = frozenset()
         self._on_message: Callable[..., Any] | None = None
         if threads:
@@ -85,10 +86,11 @@ class Dispatcher:
 
     def settle(self) -> None:
         """The handlers are what they are now."""
+        self._plain = frozenset(command for command, fn in self.handlers.items() if not _is_async(fn))
         if self.pool is None:
             self._on_message = self.handlers.get(ON_MESSAGE)
         else:
-            self._in_threads = frozenset(command for command, fn in self.handlers.items() if not _is_async(fn))
+            self._in_threads = self._plain
 
     @property
     def busy(self) -> Packet | Run | Call | None:
@@ -152,7 +154,8 @@ class Dispatcher:
                 self._passed(link, count - 1)
                 link.received += 1
                 self.pending += 1
-                self.runner.put(Call(client, ON_MESSAGE, fn, link, link.received, coroutine))
+                number = self._still_to_tell(ON_MESSAGE, link, link.received)
+                self.runner.put(Call(client, ON_MESSAGE, fn, link, number, coroutine))
                 return count
             if client._session is not None:
                 self._save(client, client._session)
@@ -215,11 +218,20 @@ class Dispatcher:
                 client._session = None
             self.current = None
             if result is not None and (coroutine := _coroutine(result)) is not None:
+                number = self._still_to_tell(command, link, number)
                 self.runner.put(Call(client, command, fn, link, number, coroutine))
                 return
         if link is not None and number:
             link.progress.start(number)
         self._finish(client, command, link)
+
+    def _still_to_tell(self, command: int, link: GatewayLink | None, number: int) -> int:
+        """Of a handler that gave a coroutine, the number to tell once that begins: a `def` handler has begun, and what
+        it sent leaves with this turn."""
+        if command not in self._plain or link is None or not number:
+            return number
+        link.progress.start(number)
+        return 0
 
     def _arguments(self, client: Client, command: int, flags: int, body: bytes) -> tuple[Any, ...]:
         """What a handler is called with; nothing where the event can't be read, which is dropped then."""

@@ -1,4 +1,4 @@
-"""Events that were with a worker that died: before each is begun, its gateway is told so."""
+"""What a gateway is told so that nothing is done twice: which events are begun, before what they cause is seen."""
 
 from __future__ import annotations
 
@@ -48,3 +48,28 @@ def test_each_is_told_to_be_begun_before_its_handler_is_called(run: Runner, kind
 
 def _event(port: int, number: int) -> bytes:
     return event(port, commands.ON_MESSAGE, number, str(number).encode(), flags=SUSPECT)
+
+
+def test_a_def_handler_that_gives_a_coroutine_is_begun_when_it_is_called(run: Runner) -> None:
+    def make(register: str) -> BusinessWorker:
+        worker = BusinessWorker(cluster=register)
+
+        @worker.on_message
+        def receive(client: Any, message: str) -> Any:
+            client.send(message)
+            return answer(client)
+
+        async def answer(client: Any) -> None:
+            await turns()
+            client.send("done")
+
+        return worker
+
+    async def main() -> None:
+        async with serving(make) as (_, _, link):
+            for message in ("first", "second"):
+                link.message(1, message)
+                assert await link.texts(2) == [message, "done"]
+            assert commands.PROGRESS in next(write for write in link.writes if commands.SEND_TO_ONE in write)
+
+    run(main())
