@@ -34,10 +34,11 @@ class PlayedClient:
     Attributes:
         connection: the gateway's end.
         system: what lies between.
+        is_compressed: whether its messages are.
     """
 
     def __init__(self, gateway: PlayedGateway, is_compressed: bool) -> None:
-        self._gateway = gateway
+        self.is_compressed = is_compressed
         gateway.variant = 15 if is_compressed else 0
         self.system = System()
         self.connection = GatewayConnection(gateway.endpoint, cast("Any", self.system))
