@@ -98,11 +98,11 @@ class PlayedGateway:
         limits: of the clients' connections.
     """
 
-    def __init__(self, max_packet_size: int = 10_485_760, secret_key: str = "", **limits: Any) -> None:
+    def __init__(self, max_packet_size: int = 10_485_760, max_groups: int = 10_000, **limits: Any) -> None:
         self.loop = asyncio.new_event_loop()
         self.variant = 0
         self._max_packet_size = max_packet_size
-        self._secret_key = secret_key
+        self._max_groups = max_groups
         self._limits = Limits(**limits)
         self.play(self._begin)
 
@@ -133,10 +133,10 @@ class PlayedGateway:
             self.router,
             self.tables,
             self.endpoint,
-            secret_key=self._secret_key,
+            secret_key="",
             max_packet_size=self._max_packet_size,
-            max_session_size=self._max_packet_size,
-            max_groups=1000,
+            max_session_size=self._max_packet_size // 2,
+            max_groups=self._max_groups,
             send_limit=1024 * 1024,
             pings=False,
         )

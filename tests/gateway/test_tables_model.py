@@ -25,7 +25,7 @@ from tidegate.wire.commands import SCALAR
 from tidegate.wire.packet import PacketReader, pack
 from tidegate.wire.session import pack_patch
 
-MAX_PACKET = 4096
+MAX_PACKET, MAX_GROUPS = 4096, 3
 NAMES = ["é".encode(), b"7", b"07", b"\xff"]
 SPOKEN = NAMES[:-1]
 """Those that JSON has."""
@@ -85,7 +85,7 @@ class Commands(RuleBasedStateMachine):
     def begin(self, squeezed: list[bool]) -> None:
         self.crowd = patch.object(audience, "CROWD", 2)
         self.crowd.start()
-        self.gateway = PlayedGateway(max_packet_size=MAX_PACKET)
+        self.gateway = PlayedGateway(max_packet_size=MAX_PACKET, max_groups=MAX_GROUPS)
         self.model = Model()
         self.played: dict[int, PlayedClient] = {}
         self.push, self.worker = self.gateway.link(), self.gateway.link()
@@ -208,17 +208,22 @@ class Commands(RuleBasedStateMachine):
 
     @rule(data=st.data(), group=names)
     def join(self, data: st.DataObject, group: bytes) -> None:
-        number = self.any_id(data)
+        self.let_join(self.any_id(data), group)
+
+    def let_join(self, number: int, group: bytes) -> None:
         self.tell(commands.JOIN_GROUP, number, group)
         client = self.model.find(number)
-        if client is not None:
+        if client is None:
+            return
+        if group in (groups := client.groups or ()) or len(groups) < MAX_GROUPS:
             self.model.join_group(client, group)
+        else:
+            self.bad += 1
 
     @rule(group=names, uid=names)
     def all_join(self, group: bytes, uid: bytes) -> None:
         for client in self.model.here():
-            self.tell(commands.JOIN_GROUP, client.id, group)
-            self.model.join_group(client, group)
+            self.let_join(client.id, group)
             if client.uid is None:
                 self.tell(commands.BIND_UID, client.id, uid)
                 self.model.bind(client, uid)

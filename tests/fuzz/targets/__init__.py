@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from tests.fuzz.target import Target
-from tests.fuzz.targets import calls, cluster, commands, handshakes, packets, php_values, speedups, streams, websockets
+from tests.fuzz.targets import (
+    calls,
+    cluster,
+    commands,
+    handshakes,
+    origins,
+    packets,
+    php_values,
+    speedups,
+    streams,
+    websockets,
+)
 
 __all__ = ["TARGETS"]
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (websockets, handshakes, streams, packets, php_values, cluster, calls, commands, speedups)
+    for module in (websockets, handshakes, origins, streams, packets, php_values, cluster, calls, commands, speedups)
     for target in module.TARGETS
 }
