@@ -44,7 +44,7 @@ class App:
         Raises:
             ConfigurationError: for settings that can't be, or do not go together.
         """
-        rows = [member.describe(config) for member in self.members]
+        rows = [row for row in (member.describe(config) for member in self.members) if row["count"]]
         self._check_inner_ports(config)
         return {"workers": rows}
 

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.nats.conftest import nats
 from tests.process.support import Place
+
+__all__ = ["nats"]
 
 
 @pytest.fixture

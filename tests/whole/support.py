@@ -15,7 +15,7 @@ APP = """
 import asyncio, json, os, random, time
 from tidegate import App, BusinessWorker, Gateway, Register
 
-CLUSTER = "127.0.0.1:{register}"
+CLUSTER = "{cluster}"
 business = BusinessWorker(count={workers}, cluster=CLUSTER, name="business")
 app = App(
     Register(CLUSTER),
@@ -35,15 +35,27 @@ def greet(client):
 
 
 class Cluster:
-    """An app of a cluster, and where its parts are; the text gateway is only in it where terminals come."""
+    """An app of a cluster, and where its parts are; the text gateway is only in it where terminals come.
+
+    Args:
+        nats: a URL, where the cluster is there; nothing else in the app is another.
+    """
 
     app: Foreground
 
     def __init__(
-        self, place: Place, code: str | None = None, *, count: int = 2, workers: int = 2, terminals: bool = False
+        self,
+        place: Place,
+        code: str | None = None,
+        *,
+        count: int = 2,
+        workers: int = 2,
+        terminals: bool = False,
+        nats: str | None = None,
     ) -> None:
         self.place = place
         self.register = free_port()
+        self._nats = nats
         self.web, self.lines = free_ports(count), free_ports(count)
         self._how = {"count": count, "workers": workers}
         self._more = LINES.format(count=count, lines=self.lines) if terminals else ""
@@ -56,13 +68,13 @@ class Cluster:
 
     def write(self, code: str) -> None:
         """Change the app's code."""
-        app = APP.format(register=self.register, web=self.web, more=self._more, **self._how)
+        app = APP.format(cluster=self.address, web=self.web, more=self._more, **self._how)
         self.place.write(app + code)
 
     @property
     def address(self) -> str:
         """As push clients are given it."""
-        return f"127.0.0.1:{self.register}"
+        return self._nats or f"127.0.0.1:{self.register}"
 
     def port(self, name: str) -> int:
         """Where the clients of one of its gateways connect."""

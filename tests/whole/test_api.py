@@ -9,6 +9,10 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
+from tests.cluster.nats.server import NatsServer
+from tests.cluster.nats.support import namespace
 from tests.net.support import Client, WebSocketClient
 from tests.process.support import Place
 from tests.whole.support import ROOM, Cluster, in_time
@@ -101,8 +105,10 @@ async def hears(client: Client | WebSocketClient, text: str) -> None:
     assert heard == text
 
 
-def test_every_method_gives_the_same_from_everywhere(place: Place) -> None:
-    cluster = Cluster(place, ROOM + CALLER, terminals=True)
+@pytest.mark.parametrize("meeting_point", ["register", "nats"])
+def test_every_method_gives_the_same_from_everywhere(place: Place, nats: NatsServer, meeting_point: str) -> None:
+    url = f"{nats.url}/{namespace()}" if meeting_point == "nats" else None
+    cluster = Cluster(place, ROOM + CALLER, terminals=True, nats=url)
 
     async def main() -> None:
         chosen = await two_of_each_process(cluster, "web", WebSocketClient.open)

@@ -37,7 +37,7 @@ from tidegate.wire.commands import ON_CLOSE, ON_CONNECT, ON_WEBSOCKET_CONNECT
 __all__ = ["Gateway"]
 
 LISTED_SECONDS = 2.0
-"""That it can be reached after it has left Register or NATS: push clients keep their list of gateways for a second."""
+"""That the inner port stays open after Register was left: push clients keep their list of gateways for a second."""
 LINKS_SECONDS = 2.0
 """That workers have to take what is left for them at a stop."""
 DEFAULT_PING_INTERVAL = 25.0
@@ -335,8 +335,9 @@ class Gateway(Server[GatewaySettings]):
         if self._heartbeat is not None:
             self._heartbeat.stop()
         if self._inner is not None:
-            # Where the whole app goes, Register and all, nobody is told of this port any more.
-            if not (stop.whole and self._has_register):
+            # Where the whole app goes, Register and all, nobody is told of this port any more; of NATS, at once.
+            assert self._presence is not None
+            if self._presence.announcement is not None and not (stop.whole and self._has_register):
                 await asyncio.sleep(min(stop.seconds_left, stop.begun + LISTED_SECONDS - time.monotonic()))
             await self._inner.close(min(LINKS_SECONDS, stop.seconds_left))
         if self._presence is not None:

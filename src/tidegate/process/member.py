@@ -60,7 +60,7 @@ class Member(Protocol):
 
         Returns:
             ``name``, ``kind`` (of its class), ``listen`` (an address that the supervisor listens on, or None),
-            ``count`` (of processes), ``reuse_port``, ``reloadable``, and where it is not the default:
+            ``count`` (of processes; 0 for none), ``reuse_port``, ``reloadable``, and where it is not the default:
             ``overlap``: False where in a reload the old process has to have ended before its successor starts;
             ``drain_seconds``: that a graceful stop takes besides what is under way, 0 to begin with;
             ``stage``: when the app stops, those of a lower one have ended before it is told, 0 to begin with;
@@ -121,7 +121,7 @@ class MeetingPoint(Protocol):
 
     @property
     def place(self) -> str | None:
-        """Where those of its own app reach it, ``host:port``; None where that is not known beforehand."""
+        """Where those of its own app reach it, ``host:port`` or a URL; None where that is not known beforehand."""
         ...
 
 

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from tidegate.cluster.nats.url import is_nats, parse_nats
 from tidegate.errors import AddressError, ProtocolError
 from tidegate.net.address import Address, parse_address
 from tidegate.net.connection import Connection
@@ -46,7 +47,7 @@ class Register(Server[RegisterSettings]):
     """The process where gateways announce themselves, and workers and push clients find them.
 
     Args:
-        address: ``host:port``.
+        address: ``host:port``; a ``nats://`` URL says that the members meet on NATS instead, and that no process runs.
         secret_key: that all members of the cluster name; TIDEGATE_SECRET_KEY unless given.
         cluster_ssl: `ClusterTLS`, or its three file paths: TLS between the processes of the cluster.
         settle_seconds: after a start, for gateways to announce themselves again before anybody is told of them; 0 where
@@ -66,8 +67,9 @@ class Register(Server[RegisterSettings]):
         settle_seconds: float | None = None,
         name: str | None = None,
     ) -> None:
-        parsed = _parse(address)
-        super().__init__(parsed, name or f"register-{parsed.port}")
+        parsed = None if is_nats(address) else _parse(address)
+        super().__init__(parsed, name or (f"register-{parsed.port}" if parsed is not None else "nats"))
+        self._nats = address if parsed is None else None
         self._given = {"secret_key": secret_key, "cluster_ssl": cluster_ssl, "settle_seconds": settle_seconds}
         self._has_gateways = False  # in its app
         self._table: Table[Connection] = Table("")
@@ -98,7 +100,9 @@ class Register(Server[RegisterSettings]):
 
     @property
     def place(self) -> str | None:
-        """Where the members of its own app reach it; None where the system chooses its port."""
+        """Where the members of its own app meet; None where the system chooses its port."""
+        if self._nats is not None:
+            return self._nats
         assert self.address is not None
         host, port = self.address.host, self.address.port
         if not port:
@@ -119,6 +123,9 @@ class Register(Server[RegisterSettings]):
 
     def describe(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Its row of the app's topology."""
+        if self._nats is not None:
+            parse_nats(self._nats)
+            return {"name": self.name, "kind": "Register", "listen": None, "count": 0, "reloadable": False}
         settings = self.settings(config)
         return {
             **super().describe(config),
@@ -138,6 +145,10 @@ class Register(Server[RegisterSettings]):
         return {**super().snapshot(), "extra": extra}
 
     # Running
+
+    async def listen(self) -> Self:
+        """Listen, in the running process; nothing happens where the members meet on NATS."""
+        return self if self._nats is not None else await super().listen()
 
     def _plan(self, settings: RegisterSettings) -> Plan:
         tls = accepting(settings.cluster_ssl) if settings.cluster_ssl is not None else None
