@@ -87,6 +87,19 @@ class AsyncGatewayClient(CoroutinePushAPI):
 
     close = aclose
 
+    async def gateways(self) -> list[str]:
+        """The inner addresses of the gateways that there are, ``host:port``, as they were a second ago at most.
+
+        Raises:
+            ClusterError: no Register answers, or NATS is not there.
+        """
+        self._enter()
+        if self._nats is not None:
+            return list(await self._nats.addresses())
+        if not self._known.is_fresh:
+            await self._turns.take(True, list)
+        return list(self._known.last.all)
+
     async def flush(self) -> None:
         """Wait until every gateway has processed all that was sent before.
 

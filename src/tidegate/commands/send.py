@@ -47,7 +47,7 @@ def push_options(command: F) -> F:
         ),
         click.option(
             "--cluster",
-            help="Where the Registers are: host:port, several with commas between. "
+            help="Where the cluster is: host:port of a Register, several with commas between, or a nats:// URL. "
             "TIDEGATE_CLUSTER, else 127.0.0.1:1236, unless given.",
         ),
         click.argument("message"),

@@ -60,6 +60,7 @@ class ClientCarrier:
         self, cluster: str | Sequence[str] | None, secret_key: str | None, cluster_ssl: Sequence[str] | None
     ) -> None:
         self._options = read_options(cluster, secret_key, CONNECT_SECONDS, ANSWER_SECONDS, cluster_ssl)
+        self._cluster = cluster
         self._by_loop: dict[asyncio.AbstractEventLoop, tuple[AsyncGatewayClient, Registered]] = {}
 
     def _here(self) -> tuple[AsyncGatewayClient, Registered]:
@@ -69,7 +70,7 @@ class ClientCarrier:
                 del self._by_loop[other]
             options = self._options
             client = AsyncGatewayClient(
-                options.registers,
+                self._cluster,
                 secret_key=options.secret_key,
                 connect_timeout=options.connect_timeout,
                 timeout=options.timeout,
@@ -79,7 +80,9 @@ class ClientCarrier:
         return self._by_loop[loop]
 
     async def gateways(self, wanted: Collection[str]) -> Collection[str]:
-        _, registered = self._here()
+        client, registered = self._here()
+        if self._options.nats is not None:
+            return await client.gateways()
         return await registered.names(wanted)
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Any:
