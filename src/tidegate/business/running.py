@@ -140,13 +140,14 @@ class Running:
             "connections": sum(len(gateway.clients) for gateway in gateways),
             **Stats(
                 messages_in=counts.messages,
-                frames_out=counts.sent,
+                frames_out=counts.sent + (self.nats.carrier.sent if self.nats is not None else 0),
                 send_failures=counts.failed,
                 protocol_errors=counts.strange + counts.bad_events,
                 dropped_messages=counts.bad_events + counts.unread,
                 handler_errors=counts.handler_errors,
             ).as_dict(),
             "extra": {
+                **(self.nats.carrier.snapshot() if self.nats is not None else {}),
                 "gateways": sum(gateway.link is not None for gateway in gateways),
                 "events_pending": self.dispatcher.pending,
                 "events_returned": counts.returned,

@@ -51,6 +51,7 @@ class NatsCarrier:
         client: the connection.
         members: the gateways there are.
         subjects: of the cluster.
+        sent: packets that have left, copies not among them.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class NatsCarrier:
         self.members = Members(self.client, changed or _nothing)
         self.subjects = self.client.subjects
         self.max_packet_size = max_packet_size
+        self.sent = 0
         self._outbound = Outbound(self.subjects, self.client.id)
         self._limit = limit
         self._tell_lost = lost
@@ -115,10 +117,15 @@ class NatsCarrier:
 
     # Sending
 
-    @property
-    def unconfirmed(self) -> int:
-        """Messages with joins that no gateway has confirmed in time."""
-        return self._outbound.unconfirmed
+    def snapshot(self) -> dict[str, int]:
+        """What was counted."""
+        counters = self.client.counters
+        return {
+            "nats_gateways": len(self.members.gateways),
+            "nats_connections": counters.connections,
+            "nats_unconfirmed": counters.unconfirmed,
+            "joins_unconfirmed": self._outbound.unconfirmed,
+        }
 
     def push(self, copies: Copies) -> None:
         """Send one push at the end of this turn."""
@@ -154,6 +161,8 @@ class NatsCarrier:
                 self._questions[joined.number] = question
         except (ClusterError, ValueError) as error:
             self._lose(parcel, str(error))
+        else:
+            self.sent += parcel.packets
 
     def _confirmed(self, joined: Joined, question: Question) -> None:
         self.client.forget(question)
@@ -209,7 +218,7 @@ class NatsCarrier:
             if question is not None:
                 self.client.forget(question)
         if not self._is_open:
-            self._give_up(self.client.problem or "the gateways are not on NATS", now - HELD_SECONDS)
+            self._give_up(self._problem, now - HELD_SECONDS)
 
     @property
     def holds(self) -> bool:
@@ -242,9 +251,16 @@ class NatsCarrier:
             async with asyncio.timeout(seconds):
                 await self._clear.wait()
         except TimeoutError:
-            reason = self.client.problem or "it takes nothing more"
+            reason = self._problem
             self._give_up(reason, time.monotonic() - seconds)
             raise ClusterTimeoutError(f"nothing could be sent over NATS for {seconds:g} s: {reason}") from None
+
+    @property
+    def _problem(self) -> str:
+        """Why what is sent waits."""
+        if self.client.problem:
+            return self.client.problem
+        return "it does not take what was sent before" if self._is_open else "the gateways are not back on it yet"
 
     def _state_changed(self, is_there: bool) -> None:
         if self._work is not None:
