@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +17,11 @@ import pytest
 
 from tests.clients import Browser
 from tests.docs.support import DOCS, ROOT, blocks, files, run
+from tests.gateway.clients import counted
+from tests.gateway.support import gateway
 from tests.ports import free_port, free_ports
 from tests.process.support import Foreground, Place, until
-from tidegate import AsyncGatewayClient, Gateway, Register
+from tidegate import AsyncGatewayClient, ClusterTLS, Gateway, Register
 from tidegate.errors import AddressError, ClusterError
 
 PAGE = DOCS / "several-machines.md"
@@ -54,7 +57,8 @@ class Machines:
         folder.mkdir()
         place = Place(folder)
         self._places.append(place)
-        everywhere, gateways_alone = (dict(re.findall(r"(\w+)=(.*)", self.read(text))) for text in blocks(PAGE, "ini"))
+        written = blocks(PAGE, "ini")[:2]
+        everywhere, gateways_alone = (dict(re.findall(r"(\w+)=(.*)", self.read(text))) for text in written)
         place.environment |= everywhere | {"TIDEGATE_START_PORT": str(self._inner)}
         if ip:
             assert list(gateways_alone) == ["TIDEGATE_LAN_IP"]
@@ -136,6 +140,22 @@ async def push_again(site: AsyncGatewayClient) -> None:
         with contextlib.suppress(ClusterError):
             await site.send_to_all("back")
         await asyncio.sleep(0.05)
+
+
+def test_the_certificates_that_its_commands_make_are_those_of_a_cluster(tmp_path: Path) -> None:
+    for commands in blocks(PAGE, "sh"):
+        subprocess.run(["sh", "-ec", commands], cwd=tmp_path, check=True, capture_output=True)
+    (named,) = re.findall(r"^TIDEGATE_CLUSTER_SSL=(.*)$", PAGE.read_text(), re.M)
+    tls = ClusterTLS(*(str(tmp_path / Path(path).name) for path in named.split(",")))
+
+    async def test() -> None:
+        async with gateway(secret_key=SECRET, cluster_ssl=tls, register_ssl=tls) as place:
+            site = AsyncGatewayClient(f"127.0.0.1:{place.register}", secret_key=SECRET, cluster_ssl=tls)
+            async with site:
+                assert await site.get_all_client_count() == 0
+            assert counted(place)["refused_links"] == 0
+
+    run(test)
 
 
 def test_a_lan_ip_that_the_machine_does_not_have_is_an_error_that_says_so() -> None:

@@ -63,7 +63,7 @@ def test_who_has_no_uid_in_time_is_closed(run: Runner, monkeypatch: pytest.Monke
             await c.do(commands.UNBIND_UID, 1)  # it has no uid in the end
             for stranger in c.sockets[1:]:
                 code, reason = await stranger.read_close()
-                assert (code, reason) == (deadlines.UNAUTHENTICATED, "no uid in 0.3 s")
+                assert (code, reason) == (deadlines.TOO_LATE, "no uid in 0.3 s")
                 stranger.sock.close()
             assert counted(c.place)["unauthenticated_clients"] == 2
             await c.do(commands.UNBIND_UID, 0)  # it is not asked again

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from tidegate.gateway.connection import GatewayConnection
 from tidegate.net.throttle import Throttle
 
-__all__ = ["UNAUTHENTICATED", "LoginDeadline"]
+__all__ = ["TOO_LATE", "LoginDeadline"]
 
 logger = logging.getLogger("tidegate")
 
-UNAUTHENTICATED = 4401
-"""The close code, after HTTP's 401."""
+TOO_LATE = 4408
+"""The close code, after HTTP's 408. It is not 4401, after which a page does not connect again with what it has."""
 
 
 class LoginDeadline:
@@ -54,4 +54,4 @@ class LoginDeadline:
             self._throttle.log(
                 logging.INFO, "%s: %s closed: no uid in %g s (authenticate_within)", self._name, client, self._seconds
             )
-            client.close(code=UNAUTHENTICATED, reason=f"no uid in {self._seconds:g} s")
+            client.close(code=TOO_LATE, reason=f"no uid in {self._seconds:g} s")

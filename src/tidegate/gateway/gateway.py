@@ -81,7 +81,7 @@ class Gateway(Server[GatewaySettings]):
         max_packet_size: bytes of a packet on the inner port.
         max_groups_per_client: groups that a client may be in; a command that goes over it is dropped and counted.
         max_session_size: bytes of a client's session; the same.
-        authenticate_within: seconds until a client must have a uid, or be closed with 4401; 0 is never.
+        authenticate_within: seconds until a client must have a uid, or be closed with 4408; 0 is never.
         reloadable: whether `reload` replaces it, which closes its clients' connections.
     """
 
