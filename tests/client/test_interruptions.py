@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 import pytest
@@ -125,7 +125,8 @@ def test_a_handler_that_pushes_in_the_middle_of_a_push_is_served_or_told_that_th
         goes_on.set()
 
     goes_on = threading.Event()
-    with ScriptedGateway() as gateway, GatewayClient(timeout=0.5) as client, on_signal(signal.SIGUSR1, push):
+    with ScriptedGateway() as gateway, on_signal(signal.SIGUSR1, push), ExitStack() as clients:
+        client = clients.enter_context(GatewayClient(timeout=20))
         gateway.answer = lambda _: framed(1) if goes_on.wait(20) else None
         thread = signal_once(lambda: gateway.packets)
         release = threading.Thread(target=answer_once_told)
@@ -134,6 +135,7 @@ def test_a_handler_that_pushes_in_the_middle_of_a_push_is_served_or_told_that_th
         thread.join()
         release.join()
         gateway.reads.clear()
+        client = clients.enter_context(GatewayClient(timeout=0.5))
         thread = signal_once(lambda: queue(client))
         with pytest.raises(ClusterError, match=gateway.address):  # interrupted while it writes
             client.send_to_client(gateway.client_id(), "x" * 9_000_000)

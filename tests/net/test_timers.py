@@ -47,7 +47,7 @@ def test_after_calls_once(run: Runner, kind: str) -> None:
         await until(lambda: len(calls) == 2)
         other.cancel()  # which is too late, and harmless
         await asyncio.sleep(0.01)
-        assert calls == ["x", "y"]
+        assert sorted(calls) == ["x", "y"]  # in either order where the loop was late for both
 
     run(main())
 
