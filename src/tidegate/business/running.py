@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidegate.business.asking import Asking
 from tidegate.business.client import Client
 from tidegate.business.dispatcher import Dispatcher
 from tidegate.business.gateways import Gateways, greeting
 from tidegate.business.handover import Handover
-from tidegate.business.nats import NatsPush
 from tidegate.business.remote import RemoteGateway
 from tidegate.business.sync import BlockingPush
 from tidegate.business.watchdog import Watchdog
@@ -26,6 +25,9 @@ from tidegate.process.settings import BusinessSettings
 from tidegate.wire import session
 from tidegate.wire.client_id import parse_client_id
 from tidegate.wire.php import PHPValueError
+
+if TYPE_CHECKING:
+    from tidegate.business.nats import NatsPush
 
 __all__ = ["Running"]
 
@@ -79,6 +81,8 @@ class Running:
         self.directory: Directory | NatsPush
         self.push: Gateways | NatsPush
         if isinstance(place, NatsPlace):
+            from tidegate.business.nats import NatsPush  # which most starts do without
+
             self.nats = NatsPush(place, key, settings, self.gateways, self.dispatcher, self.handover)
             self.directory, self.push, self.meeting_point = self.nats, self.nats, str(place)
         else:

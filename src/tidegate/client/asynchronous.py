@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidegate.client import failures
 from tidegate.client.api import CoroutinePushAPI
@@ -12,12 +12,14 @@ from tidegate.client.call import Call
 from tidegate.client.channel import Channel
 from tidegate.client.known import KnownGateways
 from tidegate.client.ledger import PROBE, Ledger
-from tidegate.client.nats.asynchronous import NatsPush
 from tidegate.client.options import read_options
 from tidegate.client.outcomes import Groups, answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
 from tidegate.client.pipeline import Post
 from tidegate.client.turns import Turns
 from tidegate.errors import ClusterError
+
+if TYPE_CHECKING:
+    from tidegate.client.nats.asynchronous import NatsPush
 
 __all__ = ["AsyncGatewayClient"]
 
@@ -226,6 +228,8 @@ class AsyncGatewayClient(CoroutinePushAPI):
         if self._loop is None:
             self._loop = loop
             if self._options.nats is not None:
+                from tidegate.client.nats.asynchronous import NatsPush  # which most starts do without
+
                 self._nats = NatsPush(self._options.nats, self._options.connect_timeout, self._options.timeout)
         elif self._loop is not loop:
             raise RuntimeError(

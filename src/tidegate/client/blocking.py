@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidegate.client import failures, forks
 from tidegate.client.api import PushAPI
@@ -13,7 +13,6 @@ from tidegate.client.connection import Connection
 from tidegate.client.exchange import exchange, send
 from tidegate.client.known import KnownGateways
 from tidegate.client.ledger import PROBE
-from tidegate.client.nats.blocking import BlockingNatsPush
 from tidegate.client.options import read_options
 from tidegate.client.outcomes import Groups, answers_of, grouped, may_be_outdated, raise_errors, still_there, untried
 from tidegate.client.store import ConnectionStore
@@ -22,6 +21,9 @@ from tidegate.cluster.lookup import look_up
 from tidegate.cluster.trust import Trust
 from tidegate.errors import ClusterError
 from tidegate.wire.register_line import Addresses
+
+if TYPE_CHECKING:
+    from tidegate.client.nats.blocking import BlockingNatsPush
 
 __all__ = ["GatewayClient"]
 
@@ -74,6 +76,8 @@ class GatewayClient(PushAPI):
         self._kept: dict[int, Kept] = {}
         self._nats: BlockingNatsPush | None = None  # where the cluster is there
         if self._options.nats is not None:
+            from tidegate.client.nats.blocking import BlockingNatsPush  # which most starts do without
+
             self._nats = BlockingNatsPush(self._options.nats, connect_timeout, timeout)
         self._is_closed = False
 

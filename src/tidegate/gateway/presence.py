@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tidegate.cluster.announcement import Announcement
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.place import parse_cluster, read_cluster
@@ -9,9 +11,11 @@ from tidegate.cluster.trust import trust
 from tidegate.errors import ConfigurationError
 from tidegate.gateway.commander import Commander
 from tidegate.gateway.interest import Interest
-from tidegate.gateway.nats import NatsDoor
 from tidegate.net.throttle import Throttle
 from tidegate.process.settings import GatewaySettings
+
+if TYPE_CHECKING:
+    from tidegate.gateway.nats import NatsDoor
 
 __all__ = ["Presence", "check_cluster"]
 
@@ -53,6 +57,8 @@ class Presence:
         self.door: NatsDoor | None = None
         registers: tuple[str, ...] = ()
         if isinstance(place, NatsPlace):
+            from tidegate.gateway.nats import NatsDoor  # which most starts do without
+
             self.door = NatsDoor(name, place, address, settings.zone, settings.max_packet_size)
             registers = parse_cluster(settings.register) if settings.register is not None else ()
         else:
