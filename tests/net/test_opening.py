@@ -219,7 +219,7 @@ def test_connections_belong_to_their_worker_and_have_ids_of_their_own(run: Runne
                     assert connection.worker is worker
                     assert connection.is_open
                     connection.nickname = "any attribute may be set"
-                    assert repr(connection) == f"<Connection {number} open text-0>"
+                    assert repr(connection) == f"<Connection {number} open text-0 from 127.0.0.1>"
                 rows = worker.connection_rows(1)
                 assert [row["worker"] for row in rows] == ["text-0"]
                 with pytest.raises(TypeError):

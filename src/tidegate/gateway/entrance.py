@@ -37,18 +37,20 @@ class Entrance:
         name: for logs.
         auth: the user's function, or a `JWTAuth`.
         max_session: bytes of a first session.
+        max_groups: that an identity may name.
 
     Attributes:
         expired: clients whose time was over.
         refused_renewals: tokens that `renew_auth` brought in vain.
     """
 
-    def __init__(self, name: str, auth: Auth, max_session: int) -> None:
+    def __init__(self, name: str, auth: Auth, max_session: int, max_groups: int) -> None:
         self.expired = 0
         self.refused_renewals = 0
         self._name = name
         self._auth = auth
         self._max_session = max_session
+        self._max_groups = max_groups
         self._expiry: Expiry[GatewayConnection] = Expiry()
         self._throttle = Throttle(logger)
 
@@ -86,7 +88,11 @@ class Entrance:
             raise TypeError(f"auth gives an Identity or None, not {type(identity).__name__}")
         credentials = pack_identity(identity)
         if len(credentials.session) > self._max_session:
-            raise ValueError(f"a session of {len(credentials.session)} bytes, over {self._max_session}")
+            raise ValueError(
+                f"a session of {len(credentials.session)} bytes, over max_session_size, {self._max_session}"
+            )
+        if len(set(credentials.groups)) > self._max_groups:
+            raise ValueError(f"{len(credentials.groups)} groups, over max_groups_per_client, {self._max_groups}")
         return credentials
 
     def _fail(self, connection: Connection, error: Exception) -> Verdict:

@@ -212,7 +212,7 @@ class Gateway(Server[GatewaySettings]):
     def _plan(self, settings: GatewaySettings) -> Plan:
         more: dict[str, Any] = {"ids": self._connection_ids()}
         if settings.auth is not None:
-            self._entrance = Entrance(self.name, settings.auth, settings.session_limit)
+            self._entrance = Entrance(self.name, settings.auth, settings.session_limit, settings.max_groups_per_client)
             more |= {"judge": self._entrance.judge, "judged_at_once": settings.auth_concurrency}
             if subprotocol := getattr(settings.auth, "subprotocol", None):
                 settings = dataclasses.replace(settings, subprotocols=(*settings.subprotocols, subprotocol))

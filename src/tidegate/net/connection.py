@@ -128,7 +128,8 @@ class Connection(Inbox):
 
     def __repr__(self) -> str:
         state = ("opening", "open", "closing", "closed")[self._state]
-        return f"<Connection {self.id} {state} {self.endpoint.name}>"
+        ip = self.remote_ip if hasattr(self, "_transport") else ""
+        return f"<Connection {self.id} {state} {self.endpoint.name}{ip and f' from {ip}'}>"
 
     # Opening
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from tidegate.errors import ProtocolError
+from tidegate.net.descriptors import Reserve
 from tidegate.net.proxied import read_origin
 from tidegate.net.stats import Stats
 from tidegate.net.throttle import Throttle
@@ -64,6 +66,7 @@ class Listener:
         admits: takes a connection that was accepted, the name of its other end, and how many others are on their way;
             says whether it is taken, and has closed it where it is not.
         proxy_protocol: each connection begins with a PROXY header, before TLS; the endpoint makes `Connection`s.
+        reserve: some file descriptors are left to others; without it, none.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Listener:
         max_handshakes: int = 10_000,
         admits: Admits | None = None,
         proxy_protocol: bool = False,
+        reserve: Reserve | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._sockets = list(sockets)
@@ -84,6 +88,7 @@ class Listener:
         self._max_handshakes = max_handshakes
         self._admits = admits
         self._proxy_protocol = proxy_protocol
+        self._reserve = reserve
         self._loop = asyncio.get_running_loop()
         self._starting: dict[Start, None] = {}  # in their order
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
@@ -111,17 +116,25 @@ class Listener:
 
     def _accept(self, listening: socket.socket) -> None:
         context = self._context() if self._context is not None else None
+        reserve = self._reserve
+        if reserve is not None:
+            reserve.look(listening.fileno())
         for _ in range(ACCEPTS_A_TURN):
+            if reserve is not None and reserve.is_reached:
+                self._pause(listening, os.strerror(errno.EMFILE))
+                return
             try:
                 sock, peer = listening.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 if error.errno in EXHAUSTED:
-                    self._pause(listening, error)
+                    self._pause(listening, error.strerror)
                     return
                 continue  # that connection was gone before it was taken
             sock.setblocking(False)
+            if reserve is not None:
+                reserve.note(sock.fileno())
             if self._admits is not None and not self._admits(sock, peer, len(self._starting)):
                 continue
             make = partial(self._endpoint.make_connection, sock if context is None else None)
@@ -156,13 +169,16 @@ class Listener:
                 self._endpoint.give_up(connection)
             if not isinstance(error, OSError):
                 raise
-            origin = peer[0] if isinstance(peer, tuple) else "unix"
-            raise ConnectionError(f"{origin}: {describe_failure(error)}") from error
+            raise ConnectionError(f"{_name(peer)}: {describe_failure(error)}") from error
 
     async def _start_behind_proxy(
         self, sock: socket.socket, make: Make, context: ssl.SSLContext | None
     ) -> tuple[asyncio.Transport, Any]:
-        origin = await read_origin(sock, self._handshake_seconds)
+        peer = sock.getpeername()
+        try:
+            origin = await read_origin(sock, self._handshake_seconds)
+        except (OSError, ProtocolError) as error:
+            raise ConnectionError(f"{_name(peer)}: {error}") from error
 
         def make_it() -> asyncio.BaseProtocol:
             connection = make()
@@ -197,14 +213,14 @@ class Listener:
             problem = f"{type(error).__name__}: {error}"
             endpoint.throttle.log(logging.ERROR, "%s: no connection: %s", endpoint.name, problem)
 
-    def _pause(self, listening: socket.socket, error: OSError) -> None:
+    def _pause(self, listening: socket.socket, reason: str | None) -> None:
         self._endpoint.stats.accept_pauses += 1
         self._endpoint.throttle.log(
             logging.ERROR,
             "%s: accepting pauses for %s s: %s. Raise the limit (ulimit -n) for more connections",
             self._endpoint.name,
             PAUSE_SECONDS,
-            error.strerror,
+            reason,
         )
         self._loop.remove_reader(listening.fileno())
         self._pauses[listening] = self._loop.call_later(PAUSE_SECONDS, self._go_on, listening)
@@ -212,3 +228,8 @@ class Listener:
     def _go_on(self, listening: socket.socket) -> None:
         del self._pauses[listening]
         self._loop.add_reader(listening.fileno(), self._accept, listening)
+
+
+def _name(peer: Any) -> str:
+    """How a log calls the other end of a socket."""
+    return str(peer[0]) if isinstance(peer, tuple) else "unix"

@@ -6,7 +6,7 @@ It imports the app for that, or makes the member of the settings that stand in t
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import gc
 import logging
 import os
@@ -100,6 +100,7 @@ class Child:
         # What is there by now stays: the collector need not go through all modules each time.
         gc.collect()
         gc.freeze()
+        memory()  # what it reads stays open from now on
         self._channel.tell("ready")
         meter = asyncio.create_task(self._measure())
         stop = await self._stopping
@@ -173,12 +174,21 @@ class Child:
 
 def memory() -> int:
     """Bytes of memory that the process has now; the most that it ever had where the system tells no better."""
-    with contextlib.suppress(OSError), open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if (statm := _statm()) is not None:
+        return int(os.pread(statm, 100, 0).split()[1]) * os.sysconf("SC_PAGE_SIZE")
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+@functools.cache
+def _statm() -> int | None:
+    """What the system writes of this process's memory, kept open: there may be no descriptor when it is asked for."""
+    try:
+        return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def describe_failure(error: BaseException) -> dict[str, Any]:

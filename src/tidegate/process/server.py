@@ -19,6 +19,7 @@ from tidegate.net.admission import Admission
 from tidegate.net.certificates import Certificates
 from tidegate.net.connection import Connection
 from tidegate.net.datagrams import Datagrams
+from tidegate.net.descriptors import Reserve
 from tidegate.net.endpoint import Callbacks, Endpoint
 from tidegate.net.listener import Listener
 from tidegate.net.sockets import local_address
@@ -103,6 +104,7 @@ class Server(Generic[S]):
             max_handshakes=plan.limits.max_handshakes,
             admits=endpoint.admits,
             proxy_protocol=plan.gate.proxy_protocol,
+            reserve=Reserve(),
         )
         self._listeners.append(listener)
 
