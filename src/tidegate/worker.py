@@ -173,7 +173,7 @@ class Worker(Server[WorkerSettings]):
         self, endpoint: Endpoint, sockets: Sequence[socket.socket], settings: WorkerSettings, plan: Plan
     ) -> None:
         if self._app is not None:
-            self._asgi = ASGIServer(self._app, follow(plan.tls) if plan.tls is not None else None)
+            self._asgi = ASGIServer(self._app, endpoint.stats, follow(plan.tls) if plan.tls is not None else None)
             await self._asgi.start(sockets)
         elif self.address is not None and self.address.scheme == "udp":
             for sock in sockets:

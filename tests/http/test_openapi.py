@@ -24,6 +24,7 @@ from tidegate.http import PushApp
 from tidegate.http.methods import METHODS
 from tidegate.http.openapi import describe
 from tidegate.net.asgi import ASGIServer
+from tidegate.net.stats import Stats
 
 CHECKS = [
     not_a_server_error,
@@ -66,7 +67,7 @@ def port() -> Iterator[int]:
     ready, over = threading.Event(), threading.Event()
 
     async def main() -> None:
-        server = ASGIServer(PushApp(recorder, TOKEN))
+        server = ASGIServer(PushApp(recorder, TOKEN), Stats())
         with socket.create_server(("127.0.0.1", 0)) as sock:
             ports.append(sock.getsockname()[1])
             await server.start([sock])

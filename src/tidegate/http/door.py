@@ -67,12 +67,12 @@ class HTTPDoor(Server[DoorSettings]):
 
     async def _serve(
         self,
-        endpoint: Endpoint,  # noqa: ARG002
+        endpoint: Endpoint,
         sockets: Sequence[socket.socket],
         settings: DoorSettings,  # noqa: ARG002
         plan: Plan,  # noqa: ARG002
     ) -> None:
-        self._asgi = ASGIServer(self._app)
+        self._asgi = ASGIServer(self._app, endpoint.stats)
         await self._asgi.start(sockets)
 
     async def _leaving(self, stop: Stop) -> None:

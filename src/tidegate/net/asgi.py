@@ -11,27 +11,38 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tidegate.errors import ConfigurationError
+from tidegate.net.http_guard import Waiting, guarded, throttle, throttled
+from tidegate.net.stats import Stats
 
 __all__ = ["ASGIServer"]
 
 MAX_HEAD = 128 * 1024
 """Bytes of a request's first line and headers; uvicorn keeps to a limit only with h11."""
 
+TICKS = 10
+"""Of uvicorn's server in a second."""
+
 
 class ASGIServer:
     """Serves an app on listening sockets until it is stopped.
+
+    Args:
+        app: an ASGI app.
+        stats: where connections are counted that are closed since no request comes.
 
     Raises:
         ConfigurationError: where uvicorn is not installed.
     """
 
-    def __init__(self, app: Any, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, app: Any, stats: Stats, context: ssl.SSLContext | None = None) -> None:
         try:
             import uvicorn
         except ImportError:
             raise ConfigurationError(
                 "an http:// address is served by uvicorn, which is not installed: pip install 'tidegate[http]'"
             ) from None
+
+        waiting = Waiting(stats)
 
         class Server(uvicorn.Server):
             @contextlib.contextmanager
@@ -44,17 +55,25 @@ class ASGIServer:
                 except SystemExit:  # whether the process ends is the worker's to decide
                     self.should_exit = True
 
+            async def on_tick(self, counter: int) -> bool:
+                if counter % TICKS == 0:
+                    waiting.sweep()
+                    throttle.flush()
+                return await super().on_tick(counter)
+
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
             lifespan="auto",
             ws="none",
-            http="h11",
+            http=guarded(waiting),
             h11_max_incomplete_event_size=MAX_HEAD,
         )
         config.load()
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # starting and stopping is told elsewhere
+        log = logging.getLogger("uvicorn.error")
+        log.setLevel(logging.WARNING)  # starting and stopping is told elsewhere
+        log.addFilter(throttled)
         config.ssl = context
         self._server = Server(config)
         self._task: asyncio.Task[None] | None = None
