@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -85,3 +86,7 @@ def test_orders_that_can_not_be_read_are_refused(place: Place) -> None:
     place.start().ready()
     assert place.refused("dance") == "there is no command 'dance'"
     assert place.refused("connections", limit="many").startswith("the request can't be read: ValueError")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(place.run_folder / f"{place.key()}.sock"))
+        sock.sendall(b"[" * 50_000 + b"\n")
+        assert b"the request can't be read: RecursionError" in sock.makefile("rb").readline()

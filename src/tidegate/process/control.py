@@ -51,7 +51,7 @@ class ControlServer:
                 answer = {"result": await self._handle(request.pop("op"), request)}
             except TidegateError as error:
                 answer = {"error": str(error), "traceback": getattr(error, "traceback", None)}
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 answer = {"error": f"the request can't be read: {error!r}"}
             except Exception as error:
                 logger.exception("a command failed")
