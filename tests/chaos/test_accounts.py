@@ -45,6 +45,13 @@ def test_what_is_missing_has_to_be_counted_by_its_gateway_and_nothing_else() -> 
     assert account(connection(3, [1, 2, 3]), lost={0: 1}).problems
 
 
+def test_what_was_lost_of_a_client_that_was_refused_later_may_be_counted_with_it() -> None:
+    refused = connection(6, [1, 2], "closed with 1013")
+    assert account(refused, lost={0: 1}, dropped=3).problems == []
+    assert account(refused, lost={0: 5}, dropped=3).problems
+    assert account(connection(3, [1, 3]), refused, dropped=4).problems
+
+
 def test_an_answer_that_comes_twice_is_wrong() -> None:
     assert account(connection(3, [1, 2, 2, 3])).problems
 
