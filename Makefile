@@ -3,6 +3,7 @@
 # make check    style and types
 # make bench    the benchmarks
 # make chaos    trouble for an app at random, for MINUTES; every message is accounted for
+# make flood    hostile clients by the thousand, and what honest ones feel of them
 # make soak     whether an app's processes grow, in MINUTES of clients that come and go
 # make fuzz     the fuzzer over every codec: SECONDS=20 for each, TARGETS= for some, ASAN=1 with a sanitizer
 # make install  only .venv, with everything for development
@@ -16,7 +17,7 @@ STAMP := $(VENV)/installed
 # The tests start hundreds of processes, each of which would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install run test check bench chaos soak fuzz
+.PHONY: install run test check bench chaos flood soak fuzz
 
 install: $(STAMP)
 
@@ -47,6 +48,9 @@ MINUTES ?= 10
 
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES)
+
+flood: $(STAMP)
+	$(BIN)/python -m tests.flood
 
 soak: $(STAMP)
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
