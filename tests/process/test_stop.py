@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
