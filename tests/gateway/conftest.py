@@ -9,6 +9,7 @@ import pytest
 
 from tests.gateway.scripted import World
 from tests.net.support import LOOPS, Runner
+from tidegate.net import reactor
 
 
 @pytest.fixture(params=sorted(LOOPS))
@@ -29,3 +30,9 @@ def worlds() -> Iterator[Any]:
         for client in world.open_clients().values():
             world.leave(client)
         world.end()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second of the process's clock is a moment."""
+    monkeypatch.setattr(reactor, "TICK_SECONDS", 0.02)
