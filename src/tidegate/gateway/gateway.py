@@ -368,6 +368,7 @@ class Gateway(Server[GatewaySettings]):
                 "push_clients": inner.push_clients,
                 "uids": len(self._tables.uids),
                 "groups": len(self._tables.groups),
+                "inner_packets": inner.packets,
                 "bad_commands": inner.bad_commands + self._presence.bad_commands,
                 "refused_links": inner.refused,
                 "inner_accept_pauses": inner.stats.accept_pauses,

@@ -63,6 +63,7 @@ class InnerPort:
 
     Attributes:
         commander: carries commands out.
+        packets: that came.
         bad_commands: that could not be carried out.
     """
 
@@ -86,7 +87,7 @@ class InnerPort:
         self.stats = Stats()
         self.throttle = Throttle(logger)
         self.reactor = Reactor.acquire()
-        self.bad_commands = 0
+        self.packets = self.bad_commands = 0
         self._refused = 0
         self._router = router
         self._tables = tables
@@ -210,8 +211,10 @@ class InnerPort:
                 and link.is_known
                 and send_all(number, bodies)
             ):
+                self.packets += len(bodies)
                 continue
             done = self._serve_each(link, run)
+            self.packets += done
             if link.closing or link.is_closed:
                 return
             if link.stopped is not None:
