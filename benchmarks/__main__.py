@@ -12,7 +12,20 @@ import time
 from types import FrameType
 from typing import Any
 
-from benchmarks import echo, fanout, growth, handshake, memory, native, push, report, room, scale, side_by_side
+from benchmarks import (
+    cluster_size,
+    echo,
+    fanout,
+    growth,
+    handshake,
+    memory,
+    native,
+    push,
+    report,
+    room,
+    scale,
+    side_by_side,
+)
 from benchmarks.processes import BenchmarkError, prepare
 
 BENCHMARKS = {
@@ -24,6 +37,7 @@ BENCHMARKS = {
     "push": push,
     "growth": growth,
     "scale": scale,
+    "cluster": cluster_size,
 }
 
 

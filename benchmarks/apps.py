@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate import App, BusinessWorker, Client, Connection, Gateway, Register, Worker
 
-CLUSTER = f"127.0.0.1:{os.environ.get('BENCHMARK_REGISTER', '1236')}"
+CLUSTER = os.environ.get("BENCHMARK_CLUSTER", "127.0.0.1:1236")
 INNER = int(os.environ.get("BENCHMARK_INNER", "2900"))
 GATEWAYS = int(os.environ.get("BENCHMARK_GATEWAYS", "1"))
 BURST = [f"say {number:02} ".ljust(128, ".") for number in range(40)]
@@ -108,7 +108,8 @@ client_ids: dict[int, str] = {}
 
 @pusher.on_message
 async def push(client: Client, message: str) -> None:
-    """Make oneself known, `hello NUMBER`, or have messages pushed: `push client|uid|group COUNT CLIENTS TURN`.
+    """Make oneself known, `hello NUMBER`, or have messages pushed: `push client|uid|group COUNT CLIENTS TURN`, or
+    `tell` with the same, which does not say when they are processed.
 
     Every client has a uid and a group of its own, and ten have one together. The targets are as far apart as they can
     be, and each gets the same. TURN messages are pushed in one turn of the loop.
@@ -121,10 +122,11 @@ async def push(client: Client, message: str) -> None:
             client.join_group(f"own-{number}")
             client.join_group(f"ten-{number // 10}")
             client.send(message)
-        case ["push", kind, count, clients, turn]:
+        case ["push" | "tell" as word, kind, count, clients, turn]:
             await push_many(kind, int(count), int(clients), int(turn))
-            await pusher.flush()
-            client.send("done")
+            if word == "push":
+                await pusher.flush()
+                client.send("done")
 
 
 async def push_many(kind: str, count: int, clients: int, turn: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -28,7 +29,8 @@ from benchmarks.processes import (
 
 __all__ = ["Cluster"]
 
-START_SECONDS = 20
+START_SECONDS = 60
+PORTS = 30_000, 32_700
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +46,28 @@ class Cluster:
     Args:
         app: its name in `apps.py`.
         gateways: processes of its gateway.
+        nats: a URL, where the cluster is there and has no Register.
+        environment: variables, with settings that `apps.py` leaves open.
 
     Attributes:
         port: where clients connect.
         register: the port of its Register.
+        address: as push clients are given it.
     """
 
-    def __init__(self, app: str, gateways: int = 1) -> None:
+    def __init__(self, app: str, gateways: int = 1, nats: str | None = None, **environment: str) -> None:
         self._app, self._gateways = app, gateways
         self._folder = tempfile.TemporaryDirectory(prefix="tidegate-bench-")
         self._log = Path(self._folder.name) / "log"
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
         self._environment["TIDEGATE_RUN_DIR"] = self._folder.name
         self.register, *inner = free_ports(gateways)
+        self.address = nats or f"127.0.0.1:{self.register}"
         self._environment |= {
-            "BENCHMARK_REGISTER": str(self.register),
+            "BENCHMARK_CLUSTER": self.address,
             "BENCHMARK_INNER": str(inner[0]),
             "BENCHMARK_GATEWAYS": str(gateways),
+            **environment,
         }
         self.port = 0
         self._pids: dict[str, list[int]] = {}
@@ -92,7 +99,7 @@ class Cluster:
             time.sleep(POLL_SECONDS)
             if b"Ctrl-C ends it" not in self._log.read_bytes():
                 continue
-            rows = self._rows()
+            rows = self.rows()
             doors = [row for row in rows if row["kind"] in ("Gateway", "Worker") and row["state"] == "running"]
             linked = [row for row in doors if row["kind"] == "Worker" or row["extra"]["workers"]]
             if len(linked) == self._gateways:
@@ -102,7 +109,7 @@ class Cluster:
                 return
         raise BenchmarkError(f"{self._app} did not start: {self._log.read_text().strip()}")
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
         """What `tidegate status --json` says of the processes."""
         command = [sys.executable, "-m", "tidegate", "status", "--json"]
         done = subprocess.run(command, capture_output=True, env=self._environment, timeout=ANSWER_SECONDS)
@@ -130,13 +137,14 @@ class Cluster:
 
 
 def free_ports(gateways: int) -> list[int]:
-    """A port that nothing listens on, and then one for each gateway, in a row."""
+    """A port that nothing listens on, and then one for each gateway, in a row.
+
+    They are of those that the system gives to no connection: an app may take a while to listen on them.
+    """
     for _ in range(100):
+        first = random.randrange(*PORTS)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            ports: list[int] = []
-            for number in range(gateways + 1):
-                sock = stack.enter_context(socket.socket())
-                sock.bind(("127.0.0.1", ports[-1] + 1 if number > 1 else 0))
-                ports.append(int(sock.getsockname()[1]))
-            return ports
+            for port in range(first, first + gateways + 1):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return [*range(first, first + gateways + 1)]
     raise BenchmarkError(f"there are no {gateways} free ports in a row")

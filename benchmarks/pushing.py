@@ -4,6 +4,7 @@ Each order pushes COUNT messages to UIDS uids in turn on connections that are wa
 each PAUSE microseconds, and gives the moment at which it began and the seconds that its calls took:
 
     sync REGISTER COUNT UIDS PAUSE      by `GatewayClient.send_to_uid`
+    group ADDRESS NAME COUNT            by `GatewayClient.send_to_group`, to one group of the cluster of that address
     async REGISTER COUNT UIDS PAUSE     by `AsyncGatewayClient.send_to_uid`
     bare PORT LINKS COUNT PAUSE         by a bare `send` of as many bytes on each of so many connections
 """
@@ -30,16 +31,14 @@ class Pushes:
     """Keeps its connections from one order to the next."""
 
     def __init__(self) -> None:
-        self._sync: dict[int, GatewayClient] = {}
+        self._sync: dict[int | str, GatewayClient] = {}
         self._async: dict[int, AsyncGatewayClient] = {}
         self._bare: dict[tuple[int, int], list[socket.socket]] = {}
         self._runner = asyncio.Runner()
 
     def sync(self, register: int, count: int, uids: int, pause: int) -> dict[str, Any]:
         """Push by the blocking client."""
-        if register not in self._sync:
-            self._sync[register] = GatewayClient(f"127.0.0.1:{register}")
-        client = self._sync[register]
+        client = self._client(register)
         client.flush()
         client.get_all_client_count()  # so that it is connected to all
         calls = calls_to(uids, count)
@@ -55,6 +54,22 @@ class Pushes:
     def awaited(self, register: int, count: int, uids: int, pause: int) -> dict[str, Any]:
         """Push by the async client."""
         return self._runner.run(self._awaited(register, count, uids, pause))
+
+    def group(self, address: str, name: str, count: int) -> dict[str, Any]:
+        """Push to a group; who is in no other process of a gateway's need not hear of it, so that nobody is asked."""
+        client = self._client(address)
+        client.send_to_group("nobody", "so that it is connected")
+        times = Times()
+        for number in range(count):
+            began = time.perf_counter()
+            client.send_to_group(name, MESSAGES[number % CYCLE])
+            times.add(began)
+        return times.result()
+
+    def _client(self, cluster: int | str) -> GatewayClient:
+        if cluster not in self._sync:
+            self._sync[cluster] = GatewayClient(f"127.0.0.1:{cluster}" if isinstance(cluster, int) else cluster)
+        return self._sync[cluster]
 
     async def _awaited(self, register: int, count: int, uids: int, pause: int) -> dict[str, Any]:
         if register not in self._async:
@@ -113,7 +128,7 @@ def calls_to(uids: int, count: int) -> list[tuple[str, str]]:
 
 def main() -> None:
     pushes = Pushes()
-    serve({"sync": pushes.sync, "async": pushes.awaited, "bare": pushes.bare})
+    serve({"sync": pushes.sync, "async": pushes.awaited, "group": pushes.group, "bare": pushes.bare})
 
 
 if __name__ == "__main__":
