@@ -107,18 +107,23 @@ class Lease:
         self._value = self._id + value
 
     async def _renew(self) -> None:
+        pause = RENEW_SECONDS
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(pause)
+            # After a failure at once: while the servers chose a leader the entry's time may have passed, and those who
+            # watch give it no more than a moment once there is one.
+            pause = RENEW_SECONDS / 10
             try:
-                revision = await self._bucket.put(self._key, self._value, self._revision)
-                if revision is None:
-                    revision = await self._recover()
+                async with asyncio.timeout(RENEW_SECONDS):
+                    revision = await self._bucket.put(self._key, self._value, self._revision)
+                    if revision is None:
+                        revision = await self._recover()
             except ConfigurationError as error:
                 logger.error("%s", error)
                 continue
-            except ClusterError as error:
-                logger.info("the entry %s could not be renewed: %s", self._key, error)
-                if is_missing(error):
+            except (ClusterError, TimeoutError) as error:
+                logger.info("the entry %s could not be renewed: %s", self._key, error or "no answer")
+                if isinstance(error, ClusterError) and is_missing(error):
                     await self._make_bucket()
                 continue
             if revision is None:
@@ -128,16 +133,21 @@ class Lease:
                     self._lost()
                 return
             self._revision = revision
+            pause = RENEW_SECONDS
 
     async def _recover(self) -> int | None:
-        """It has another revision than is known here: it expired, or an answer was lost, or it is somebody else's."""
+        """It has another revision than is known here: it expired, or an answer was lost; None where somebody else has
+        it."""
         found = await self._bucket.get(self._key)
         if found is None:
-            return await self._bucket.create(self._key, self._value)
-        value, revision = found
-        if value is None or value[:ID_SIZE] == self._id:
-            return await self._bucket.put(self._key, self._value, revision)
-        return None
+            revision = await self._bucket.create(self._key, self._value)
+        elif found[0] is None or found[0][:ID_SIZE] == self._id:
+            revision = await self._bucket.put(self._key, self._value, found[1])
+        else:
+            return None
+        if revision is None:  # as of a leader without followers, which goes on counting what it can't write
+            raise ClusterError("it is being written by somebody else, or the servers of NATS do not agree")
+        return revision
 
     async def _make_bucket(self) -> None:
         """The servers have lost it."""
