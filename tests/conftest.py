@@ -42,3 +42,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
 
 def call_reason(longrepr: Any) -> str:
     return str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For ``-n auto``: twice the cores, for half of a test's time is waiting; `tests.ports` has ports for so many."""
+    return min(2 * (os.cpu_count() or 1), 24)
