@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import tidegate
+
 SOURCE = Path(__file__).parent.parent / "src" / "tidegate"
 
 # A room, and the rooms that it may import; `errors` and `speedups` belong to all.
@@ -66,3 +68,21 @@ def test_no_file_is_too_long_to_read() -> None:
 def test_importing_needs_nothing_that_windows_lacks() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_UNIX], capture_output=True, text=True, timeout=30)
     assert done.stdout == "imported\n", done.stderr
+
+
+def test_a_website_that_pushes_imports_no_gateway_and_no_worker() -> None:
+    code = (
+        "import sys; from tidegate import GatewayClient; print(*(name for name in sys.modules if 'tidegate.' in name))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    rooms = {name.split(".")[1] for name in done.stdout.split()}
+    assert rooms >= {"client", "wire"}, done.stderr
+    assert not rooms & {"gateway", "register", "process", "http", "worker"}
+
+
+def test_every_name_of_the_front_door_is_there() -> None:
+    assert set(tidegate.PLACES) == set(tidegate.__all__)
+    assert all(getattr(tidegate, name).__name__ == name for name in tidegate.__all__)
+    assert set(tidegate.__all__) <= set(dir(tidegate))
+    with pytest.raises(AttributeError, match="has no attribute 'Gatway'"):
+        tidegate.__getattr__("Gatway")

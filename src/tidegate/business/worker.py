@@ -9,9 +9,10 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from tidegate.business.doors import Doors, Links, MakeDoor
+import tidegate.business as room
+from tidegate.business.doors import Doors, Links
 from tidegate.business.leaving import hang_up, leave
 from tidegate.business.query import Query
 from tidegate.business.running import Running
@@ -82,8 +83,6 @@ class BusinessWorker(AsyncPushAPI):
         def __getattr__(self, name: str) -> Any: ...
 
         def __setattr__(self, name: str, value: Any) -> None: ...
-
-    http_door: ClassVar[MakeDoor]  # given by the front door: the room that has it is above this one
 
     on_worker_start = Callback()
     on_connect = Callback()
@@ -170,7 +169,7 @@ class BusinessWorker(AsyncPushAPI):
         """
         if self._doors.are_open:
             raise RuntimeError(f"{self.name!r} serves already: call serve_http before, or in on_worker_start")
-        door = self.http_door(self, Links(lambda: self._here), address, token)
+        door = room.make_http_door(self, Links(lambda: self._here), address, token)
         self._doors.add(address, door)
 
     # Running
