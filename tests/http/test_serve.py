@@ -6,12 +6,16 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import threading
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.business.support import ScriptedGateway, cluster, running
+from tests.certificates import make_pair
 from tests.http.support import CLIENT, TOKEN, ask, post, query
 from tests.net.support import Runner, until
 from tests.ports import free_port
@@ -170,6 +174,32 @@ def test_commands_leave_by_the_workers_own_links(run: Runner) -> None:
                 assert (await link.next(commands.SEND_TO_ALL))[4] == b"hello"
                 assert (await post(port, "is_online", client_id=gateway.client_id(1))).json == {"result": False}
 
+    run(main())
+
+
+def test_it_may_speak_tls(run: Runner, tmp_path: Path) -> None:
+    certificate, key = make_pair(tmp_path, "door")
+    trusting = ssl.create_default_context(cafile=certificate)
+
+    def ask_securely(port: int) -> int:
+        request = urllib.request.Request(
+            f"https://localhost:{port}/api/send_to_all",
+            b'{"message": "hello"}',
+            {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10, context=trusting) as answer:
+            return int(answer.status)
+
+    async def main() -> None:
+        port = free_port()
+        async with cluster(ScriptedGateway()) as register:
+            worker = BusinessWorker(cluster=register.place)
+            worker.serve_http(f"http://127.0.0.1:{port}", token=TOKEN, ssl=(certificate, key))
+            async with running(worker):
+                assert await asyncio.to_thread(ask_securely, port) == 200
+
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        BusinessWorker().serve_http("http://127.0.0.1:1", ssl=(certificate, "nowhere.key"))
     run(main())
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from tidegate.business.running import Running
 from tidegate.client.api import AsyncPushAPI
+from tidegate.net.tls import TLS
 from tidegate.process.member import Member, Stop
 
 __all__ = ["Doors", "Links", "MakeDoor"]
@@ -44,13 +45,14 @@ class Links:
 class MakeDoor(Protocol):
     """What makes an HTTP door; it comes from a room that this one does not know."""
 
-    def __call__(self, push: AsyncPushAPI, links: Links, address: str, token: str | None) -> Member:
+    def __call__(self, push: AsyncPushAPI, links: Links, address: str, token: str | None, ssl: TLS | None) -> Member:
         """Make one.
 
         Args:
             push: carries calls out.
             address: such as ``http://127.0.0.1:8585``.
             token: that requests have to show.
+            ssl: as with `Worker`.
         """
         ...
 

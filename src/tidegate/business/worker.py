@@ -24,6 +24,7 @@ from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.place import is_elsewhere, read_cluster
 from tidegate.cluster.trust import trust
 from tidegate.net.mutual import ClusterTLS
+from tidegate.net.tls import TLS
 from tidegate.process import context
 from tidegate.process.callback import Callback
 from tidegate.process.member import Member, Stop, with_own_registers
@@ -155,21 +156,23 @@ class BusinessWorker(AsyncPushAPI):
         trust(settings.cluster_ssl)
         return settings
 
-    def serve_http(self, address: str, *, token: str | None = None) -> None:
+    def serve_http(self, address: str, *, token: str | None = None, ssl: TLS | None = None) -> None:
         """Have each process answer HTTP requests for the push API there; until `on_worker_start` has returned.
 
         Args:
             address: such as ``http://127.0.0.1:8585``; the processes share it.
             token: that requests have to show, as ``Authorization: Bearer …``. Without one the address is this
                 machine's own, and web pages are refused.
+            ssl: as with `Worker`: an SSLContext, or the files of a certificate and its key.
 
         Raises:
-            ConfigurationError: the address or the token can't be used, or others can reach it and there is no token.
+            ConfigurationError: the address, the token or the certificate can't be used, or others can reach it and
+                there is no token.
             RuntimeError: the worker has begun to serve.
         """
         if self._doors.are_open:
             raise RuntimeError(f"{self.name!r} serves already: call serve_http before, or in on_worker_start")
-        door = room.make_http_door(self, Links(lambda: self._here), address, token)
+        door = room.make_http_door(self, Links(lambda: self._here), address, token, ssl)
         self._doors.add(address, door)
 
     # Running

@@ -15,6 +15,7 @@ from tidegate.net.address import parse_address
 from tidegate.net.asgi import ASGIServer
 from tidegate.net.codecs import codec_maker
 from tidegate.net.endpoint import Endpoint, Limits
+from tidegate.net.tls import TLS, follow, make_certificates
 from tidegate.process.member import Stop
 from tidegate.process.plan import Plan
 from tidegate.process.server import Server, default_name
@@ -40,12 +41,16 @@ class HTTPDoor(Server[DoorSettings]):
         links: its links to the gateways.
         address: such as ``http://127.0.0.1:8585``.
         token: that requests have to show; None where only programs of this machine can reach the address.
+        ssl: as with `Worker`.
 
     Raises:
-        ConfigurationError: the address or the token can't be used, or others can reach it and there is no token.
+        ConfigurationError: the address, the token or the certificate can't be used, or others can reach it and
+            there is no token.
     """
 
-    def __init__(self, push: AsyncPushAPI, links: Links, address: str, token: str | None) -> None:
+    def __init__(
+        self, push: AsyncPushAPI, links: Links, address: str, token: str | None, ssl: TLS | None = None
+    ) -> None:
         parsed = parse_address(address)
         if parsed.scheme != "http":
             raise ConfigurationError(f"serve_http takes an http:// address, not {address}")
@@ -56,6 +61,7 @@ class HTTPDoor(Server[DoorSettings]):
             )
         super().__init__(parsed, default_name(parsed))
         self._app = PushApp(WorkerCarrier(push, links), token)
+        self._certificates = make_certificates(ssl) if ssl is not None else None
         self._asgi: ASGIServer | None = None
 
     def settings(self, config: Mapping[str, Any]) -> DoorSettings:  # noqa: ARG002
@@ -63,16 +69,16 @@ class HTTPDoor(Server[DoorSettings]):
         return DoorSettings()
 
     def _plan(self, settings: DoorSettings) -> Plan:  # noqa: ARG002
-        return Plan(codec_maker("http"), Limits())
+        return Plan(codec_maker("http"), Limits(), self._certificates)
 
     async def _serve(
         self,
         endpoint: Endpoint,
         sockets: Sequence[socket.socket],
         settings: DoorSettings,  # noqa: ARG002
-        plan: Plan,  # noqa: ARG002
+        plan: Plan,
     ) -> None:
-        self._asgi = ASGIServer(self._app, endpoint.stats)
+        self._asgi = ASGIServer(self._app, endpoint.stats, follow(plan.tls) if plan.tls is not None else None)
         await self._asgi.start(sockets)
 
     async def _leaving(self, stop: Stop) -> None:
