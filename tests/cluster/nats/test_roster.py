@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidegate.cluster.nats.entries import Change
-from tidegate.cluster.nats.roster import DEFAULT_SILENCE, GRACE, Roster
+from tidegate.cluster.nats.roster import DEFAULT_SILENCE, GRACE, RETURN, Roster
 
 
 class Story:
@@ -17,8 +17,8 @@ class Story:
         self.gone: list[str] = []
         self.list()
 
-    def list(self) -> None:
-        self.roster.begin()
+    def list(self, patience: float = 0.0) -> None:
+        self.roster.begin(patience)
         for key in sorted(self.alive):
             self.revision += 1
             self.roster.take(Change(key, key.encode(), self.revision, False), self.now)
@@ -118,6 +118,29 @@ def test_what_a_new_list_lacks_is_given_time_to_come_back() -> None:
     story.alive = {"a", "b"}
     story.go_on(GRACE + 0.5)
     assert story.gone == ["c"]
+
+
+def test_after_a_break_those_that_are_missing_or_expire_have_the_time_to_find_back_too() -> None:
+    story = Story("a", "b", "c")
+    story.alive = {"a"}
+    story.list(story.now + RETURN)
+    story.take_away("b", expired=True)
+    story.go_on(RETURN - 0.5)
+    assert story.gone == []
+    story.alive = {"a", "b"}
+    story.go_on(1)
+    assert story.gone == ["c"]
+
+
+def test_owners_that_write_to_a_bucket_made_anew_were_never_gone() -> None:
+    story = Story("a", "b")
+    story.go_on(10)
+    found, story.alive, story.revision = story.alive, set(), 0
+    story.list(story.now + RETURN)
+    story.go_on(1)
+    story.alive = found
+    story.go_on(10)
+    assert story.gone == []
 
 
 def test_a_bucket_that_was_made_anew_counts_from_the_beginning() -> None:

@@ -204,8 +204,8 @@ class NatsCarrier:
             self._clear.set()
 
     def _give_up(self, reason: str, before: float) -> None:
-        """Lose what was held before then."""
-        while self._held and self._held[0][0] < before:
+        """Lose what was held until then."""
+        while self._held and self._held[0][0] <= before:
             _, parcel = self._held.popleft()
             self._held_size -= parcel.size
             self._lose(parcel, reason)
@@ -247,12 +247,13 @@ class NatsCarrier:
         self.publish()
         if self._is_open and not self._held:
             return
+        began = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
                 await self._clear.wait()
         except TimeoutError:
             reason = self._problem
-            self._give_up(reason, time.monotonic() - seconds)
+            self._give_up(reason, began)
             raise ClusterTimeoutError(f"nothing could be sent over NATS for {seconds:g} s: {reason}") from None
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tidegate.cluster.nats.entries import Change
 
-__all__ = ["DEFAULT_SILENCE", "Roster"]
+__all__ = ["DEFAULT_SILENCE", "RETURN", "Roster"]
 
 DEFAULT_SILENCE = 4.5
 """Seconds after which an entry counts as gone without a word from the bucket."""
@@ -17,18 +17,20 @@ PULSE = 1.5
 """Seconds between two writes, whosesoever, up to which the bucket is known to work."""
 GRACE = 1.2
 """Seconds that an entry which expired still has, where the bucket did not work just before: its owner may be there."""
+RETURN = 4.0
+"""Seconds that it has where the way to the bucket, or the bucket itself, was lost: its owner has to find it again too."""
 
 
 class Member:
     """An entry, and when it was heard of."""
 
-    __slots__ = ("doubted", "heard", "revision", "value")
+    __slots__ = ("heard", "revision", "until", "value")
 
     def __init__(self, value: bytes, revision: int, heard: float) -> None:
         self.value = value
         self.revision = revision
         self.heard = heard
-        self.doubted: float | None = None  # since when
+        self.until: float | None = None  # it is gone, where it is not heard of
 
 
 class Roster:
@@ -38,12 +40,13 @@ class Roster:
         silence: seconds.
     """
 
-    __slots__ = ("_last", "_listed", "_lived", "_members", "_silence", "_steady_since")
+    __slots__ = ("_last", "_listed", "_lived", "_members", "_patience", "_silence", "_steady_since")
 
     def __init__(self, silence: float = DEFAULT_SILENCE) -> None:
         self._silence = silence
         self._members: dict[str, Member] = {}
         self._listed: set[str] | None = None  # keys of a list that is coming
+        self._patience = 0.0
         self._lived = 0.0  # seconds in which the bucket was known to work
         self._last = float("-inf")  # when anything was written
         self._steady_since = float("-inf")
@@ -53,16 +56,23 @@ class Roster:
         """By key."""
         return {key: member.value for key, member in self._members.items()}
 
-    def begin(self) -> None:
-        """All entries are going to be listed, from the first."""
-        self._listed = set()
+    def begin(self, patience: float = 0.0) -> None:
+        """All entries are going to be listed, from the first.
+
+        Args:
+            patience: until when those that are missing, or have expired, may be heard of again.
+        """
+        self._listed, self._patience = set(), patience
 
     def end(self, now: float) -> None:
         """That was all of them: what was not among them may be gone."""
         listed, self._listed = self._listed or set(), None
         for key, member in self._members.items():
-            if key not in listed and member.doubted is None:
-                member.doubted = now
+            if key in listed:
+                continue
+            member.revision = 0  # whatever comes now is news, also from a bucket that was made anew
+            if member.until is None:
+                member.until = self._deadline(now)
 
     def take(self, change: Change, now: float) -> bool:
         """Take a change; gives whether there is now another value, or none."""
@@ -82,7 +92,7 @@ class Roster:
         is_new = member.value != value
         member.value, member.heard = value, self._lived
         if revision > member.revision or self._listed is not None:
-            member.doubted = None
+            member.until = None
         member.revision = revision
         return is_new
 
@@ -99,13 +109,16 @@ class Roster:
         member.revision = revision
         is_steady = now - self._last <= PULSE and now - self._steady_since >= 2 * PULSE
         if expired and not is_steady:
-            member.doubted = now
+            member.until = self._deadline(now)
             return False
         del self._members[key]
         return True
 
+    def _deadline(self, now: float) -> float:
+        return max(now + GRACE, self._patience)
+
     def _is_over(self, member: Member, now: float) -> bool:
-        if member.doubted is not None and now - member.doubted > GRACE:
+        if member.until is not None and now > member.until:
             return True
         return self._lived - member.heard > self._silence
 

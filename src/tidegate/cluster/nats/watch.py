@@ -13,7 +13,7 @@ from tidegate.cluster.nats.entries import Change, is_gone, key_subject, read_pos
 from tidegate.cluster.nats.headers import Headers
 from tidegate.cluster.nats.jetstream import is_missing
 from tidegate.cluster.nats.protocol import Message
-from tidegate.cluster.nats.roster import DEFAULT_SILENCE, Roster
+from tidegate.cluster.nats.roster import DEFAULT_SILENCE, RETURN, Roster
 from tidegate.errors import ClusterError, ConfigurationError, ProtocolError
 
 __all__ = ["Watch"]
@@ -61,6 +61,7 @@ class Watch:
         self._heard = 0.0
         self._is_listing = False
         self._is_broken = True
+        self._was_lost = False  # the bucket itself
         self._listed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -108,10 +109,11 @@ class Watch:
         client.unsubscribe(self._sid)
         subject = f"{client.subjects.namespace}.watch.{client.id}.{next(self._numbers)}"
         self._sid = client.subscribe(subject, self._received)
+        is_back = self._was_lost or self._connection != client.counters.connections
         self._connection = client.counters.connections
         self._number = 0
         self._is_broken, self._is_listing = False, True
-        self._roster.begin()
+        self._roster.begin(time.monotonic() + RETURN if is_back else 0.0)
         self.restarts += self._listed.is_set()
         try:
             pending = await self._bucket.consume(subject, self._pattern)
@@ -122,8 +124,10 @@ class Watch:
             logger.info("the members can't be watched: %s", error)
             self._is_broken = True
             if is_missing(error):
+                self._was_lost = True
                 await self._make_bucket()
         else:
+            self._was_lost = False
             self._heard = time.monotonic()
             if not pending and self._is_listing:
                 self._end_listing()
