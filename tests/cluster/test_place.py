@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tidegate.cluster.nats.url import NatsPlace
-from tidegate.cluster.place import parse_cluster, read_cluster, split_place
+from tidegate.cluster.place import check_place, parse_cluster, read_cluster, split_place
 from tidegate.errors import ConfigurationError
 
 
@@ -72,3 +73,21 @@ def test_a_cluster_is_not_both(cluster: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"names NATS servers, and 'b:2' besides") as caught:
         read_cluster(cluster)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["nat://kim:s3cret@host:4222", "http://kim:s3cret@host:4222", "kim:s3cret@host"])
+def test_what_was_meant_for_nats_is_told_how_it_is_written_and_shows_no_password(place: str) -> None:
+    with pytest.raises(ConfigurationError, match="nats://") as raised:
+        read_cluster(place)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_files_that_a_url_names_are_looked_at_before_a_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"/nowhere\.creds can't be read"):
+        check_place("nats://host?creds=/nowhere.creds")
+    with pytest.raises(ConfigurationError, match=r"there is no file /nowhere\.pem"):
+        check_place("tls://host?tls_ca=/nowhere.pem")
+    (tmp_path / "empty").touch()
+    with pytest.raises(ConfigurationError, match="is no creds file of NATS"):
+        check_place(f"nats://host?creds={tmp_path}/empty")
+    assert str(check_place("nats://host")) == "nats://host:4222/tidegate"

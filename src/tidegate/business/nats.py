@@ -95,13 +95,16 @@ class NatsPush:
 
     async def _announce(self) -> None:
         """Say that this worker is there, for whoever looks; nothing depends on it."""
+        reported = ""
         while not self._lease.is_held:
             try:
                 await self.carrier.client.connected(ANSWER_SECONDS)
                 await self._bucket.open()
                 await self._lease.take()
             except (ClusterError, ConfigurationError) as error:
-                logger.info("%s: not known on NATS yet: %s", self._dispatcher.name, error)
+                if str(error) != reported:
+                    reported = str(error)
+                    logger.info("%s: not known on NATS yet: %s", self._dispatcher.name, error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def stop(self) -> None:

@@ -21,7 +21,7 @@ from tidegate.client.api import AsyncPushAPI, PushAPI
 from tidegate.client.arguments import Message, Name, Session
 from tidegate.client.call import Call
 from tidegate.cluster.nats.url import NatsPlace
-from tidegate.cluster.place import is_elsewhere, read_cluster
+from tidegate.cluster.place import check_place, is_elsewhere, read_cluster
 from tidegate.cluster.trust import trust
 from tidegate.net.mutual import ClusterTLS
 from tidegate.net.tls import TLS
@@ -152,7 +152,7 @@ class BusinessWorker(AsyncPushAPI):
             ConfigurationError: for what can't be.
         """
         settings = resolve(BusinessSettings, self.name, self._given, with_own_registers(config, self._members))
-        read_cluster(settings.cluster)
+        check_place(settings.cluster)
         trust(settings.cluster_ssl)
         return settings
 

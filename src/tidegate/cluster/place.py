@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tidegate.cluster.nats.url import NatsPlace, is_nats, parse_nats
 from tidegate.errors import ConfigurationError
 
-__all__ = ["is_elsewhere", "parse_cluster", "read_cluster", "split_place"]
+__all__ = ["check_place", "is_elsewhere", "parse_cluster", "read_cluster", "split_place"]
 
 PLACE = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:/,\s]+)):(?P<port>[0-9]{1,5})")
 EXAMPLE = "write host:port, such as '127.0.0.1:1236' or '[::1]:1236'"
@@ -32,6 +32,20 @@ def read_cluster(cluster: str | Sequence[str]) -> tuple[str, ...] | NatsPlace:
                 "Registers"
             )
     return parse_nats(cluster)
+
+
+def check_place(cluster: str | Sequence[str]) -> tuple[str, ...] | NatsPlace:
+    """As `read_cluster`, for who is going to start: the files that a URL of NATS names are looked at as well.
+
+    Raises:
+        ConfigurationError: as there, or one of them can't be used.
+    """
+    place = read_cluster(cluster)
+    if isinstance(place, NatsPlace):
+        from tidegate.cluster.nats.auth import check_files  # which most starts do without
+
+        check_files(place)
+    return place
 
 
 def parse_cluster(cluster: str | Sequence[str]) -> tuple[str, ...]:
@@ -60,12 +74,20 @@ def _check(place: str) -> None:
     if is_nats(place):
         shown = place.rpartition("@")[2]
         raise ConfigurationError(f"{shown!r} is NATS's, and a Register is needed here: {EXAMPLE}")
-    if "://" in place:
-        rest = place.partition("://")[2] or "127.0.0.1:1236"
-        raise ConfigurationError(f"the Register {place!r} has a protocol before its address: write {rest!r}")
+    scheme, _, rest = place.rpartition("://")
+    if scheme:
+        rest = rest.rpartition("@")[2] or "127.0.0.1:1236"  # no password that was meant for NATS
+        raise ConfigurationError(
+            f"the Register {f'{scheme}://{rest}'!r} has a protocol before its address: write {rest!r}, or nats:// for "
+            "a cluster on NATS"
+        )
     match = PLACE.fullmatch(place)
     if match is None:
-        raise ConfigurationError(f"the Register {place!r} needs a host and a port: {EXAMPLE}")
+        shown = place.rpartition("@")[2]
+        raise ConfigurationError(
+            f"the Register {shown!r} needs a host and a port: {EXAMPLE}; a cluster on NATS has a URL such as "
+            "nats://127.0.0.1:4222"
+        )
     if not 0 < int(match["port"]) < 65536:
         raise ConfigurationError(f"the Register {place!r} has port {match['port']}: ports go from 1 to 65535")
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.cluster.announcement import Announcement
 from tidegate.cluster.nats.url import NatsPlace
-from tidegate.cluster.place import parse_cluster, read_cluster
+from tidegate.cluster.place import check_place, parse_cluster, read_cluster
 from tidegate.cluster.trust import trust
 from tidegate.errors import ConfigurationError
 from tidegate.gateway.commander import Commander
@@ -27,9 +27,9 @@ def check_cluster(name: str, settings: GatewaySettings) -> None:
     """See that a gateway's settings say where it is to be known.
 
     Raises:
-        ConfigurationError: they do not, or say it twice, or the files of `cluster_ssl` can't be used.
+        ConfigurationError: they do not, or say it twice, or files that they name can't be used.
     """
-    place = read_cluster(settings.cluster)
+    place = check_place(settings.cluster)
     trust(settings.cluster_ssl)
     if settings.register is None:
         return

@@ -35,6 +35,8 @@ MOST = 4
 MUCH = 4
 """The part of the limit over which senders who can wait do, while there is no connection."""
 SWEEP_SECONDS = 1.0
+PROMPT_SECONDS = 1.0
+"""In which the gateways are named, as a rule; later it is looked what hinders that."""
 
 
 class NatsCarrier:
@@ -100,8 +102,12 @@ class NatsCarrier:
         """
         deadline = time.monotonic() + seconds
         await self.client.connected(seconds)
-        if not await self.members.listed(deadline - time.monotonic()):
-            await Bucket(self.client, self.subjects.bucket).open(1)  # which tells what is wrong
+        if await self.members.listed(min(PROMPT_SECONDS, seconds)):
+            return
+        await Bucket(self.client, self.subjects.bucket).open(
+            max(1.0, deadline - time.monotonic())
+        )  # tells what is wrong
+        if not await self.members.listed(max(0.0, deadline - time.monotonic())):
             raise ClusterTimeoutError(f"NATS server {self.client.server} did not name the gateways in {seconds:g} s")
 
     async def stop(self) -> None:

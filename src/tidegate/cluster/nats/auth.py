@@ -12,12 +12,24 @@ from tidegate.cluster.nats.protocol import Info
 from tidegate.cluster.nats.url import Files, NatsPlace
 from tidegate.errors import ConfigurationError
 
-__all__ = ["connect_fields", "make_tls_context"]
+__all__ = ["check_files", "connect_fields", "make_tls_context"]
 
 MAX_FILE_SIZE = 64 * 1024
 
 _block = re.compile(r"-----BEGIN ([A-Z ]+)-----\s+(\S+)\s+-+END [A-Z ]+-+")
 _seed = re.compile(r"\bS[UAONC][A-Z2-7]{40,}\b")
+
+
+def check_files(place: NatsPlace) -> None:
+    """See that the files which a URL names are there, and can be used.
+
+    Raises:
+        ConfigurationError: which names the one that can't.
+    """
+    if place.files.creds:
+        _signed(place.files.creds, "")
+    if place.needs_tls:
+        make_tls_context(place.files)
 
 
 def connect_fields(place: NatsPlace, info: Info) -> dict[str, Any]:

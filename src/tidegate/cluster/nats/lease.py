@@ -46,6 +46,7 @@ class Lease:
         self._value = self._id + value
         self._lost = lost
         self._revision = 0
+        self._reported = ""  # why it could not be renewed
         self._task: asyncio.Task[None] | None = None
 
     async def take(self, seconds: float = 10) -> bool:
@@ -119,10 +120,10 @@ class Lease:
                     if revision is None:
                         revision = await self._recover()
             except ConfigurationError as error:
-                logger.error("%s", error)
+                self._report(logging.ERROR, str(error))
                 continue
             except (ClusterError, TimeoutError) as error:
-                logger.info("the entry %s could not be renewed: %s", self._key, error or "no answer")
+                self._report(logging.INFO, str(error) or "no answer")
                 if isinstance(error, ClusterError) and is_missing(error):
                     await self._make_bucket()
                 continue
@@ -133,7 +134,14 @@ class Lease:
                     self._lost()
                 return
             self._revision = revision
+            self._reported = ""
             pause = RENEW_SECONDS
+
+    def _report(self, level: int, reason: str) -> None:
+        """Log why it could not be renewed, once and not each time."""
+        if reason != self._reported:
+            self._reported = reason
+            logger.log(level, "the entry %s could not be renewed: %s", self._key, reason)
 
     async def _recover(self) -> int | None:
         """It has another revision than is known here: it expired, or an answer was lost; None where somebody else has

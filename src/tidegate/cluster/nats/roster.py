@@ -18,7 +18,7 @@ PULSE = 1.5
 GRACE = 1.2
 """Seconds that an entry which expired still has, where the bucket did not work just before: its owner may be there."""
 RETURN = 4.0
-"""Seconds that it has where the way to the bucket, or the bucket itself, was lost: its owner has to find it again too."""
+"""Seconds that it has where the way to the bucket was lost, or the bucket itself: its owner has to find it again."""
 
 
 class Member:

@@ -62,6 +62,7 @@ class Watch:
         self._is_listing = False
         self._is_broken = True
         self._was_lost = False  # the bucket itself
+        self._reported = ""  # why it can't be watched
         self._listed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -118,16 +119,16 @@ class Watch:
         try:
             pending = await self._bucket.consume(subject, self._pattern)
         except ConfigurationError as error:
-            logger.error("%s", error)
+            self._report(logging.ERROR, error)
             self._is_broken = True
         except ClusterError as error:
-            logger.info("the members can't be watched: %s", error)
+            self._report(logging.INFO, error)
             self._is_broken = True
             if is_missing(error):
                 self._was_lost = True
                 await self._make_bucket()
         else:
-            self._was_lost = False
+            self._was_lost, self._reported = False, ""
             self._heard = time.monotonic()
             if not pending and self._is_listing:
                 self._end_listing()
@@ -139,7 +140,13 @@ class Watch:
         try:
             await self._bucket.open()
         except (ClusterError, ConfigurationError) as error:
-            logger.error("%s", error)
+            self._report(logging.ERROR, error)
+
+    def _report(self, level: int, error: Exception) -> None:
+        """Log why the bucket can't be watched, once and not each time."""
+        if str(error) != self._reported:
+            self._reported = str(error)
+            logger.log(level, "the members can't be watched: %s", error)
 
     def _received(self, message: Message) -> None:
         """What the consumer sent."""
