@@ -71,6 +71,28 @@ def test_who_is_sent_something_alone_does_not_wait_for_the_crowd(run: Runner, sm
     run(main())
 
 
+def test_who_was_written_to_before_its_turn_gets_the_next_message_once(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audience, "CROWD", 3)
+    monkeypatch.setattr(reactor, "SLICE", 8)
+
+    async def main() -> None:
+        async with Stage() as stage:
+            crowd = [stage.connect() for _ in range(10)]
+            everybody(stage, "1;")
+            crowd[-1][0].send("alone;")  # leaves at once, and its place in the line of the others stays
+            await asyncio.sleep(0)
+            assert crowd[-1][1].writes == [b"1;alone;"]
+            assert not crowd[-2][1].writes
+            everybody(stage, "2;")
+            await turns(10)
+            assert [b"".join(system.writes) for _, system in crowd] == [b"1;2;"] * 9 + [b"1;alone;2;"]
+            assert stage.endpoint.audience is None
+
+    run(main())
+
+
 def test_those_who_come_and_go_get_what_was_sent_while_they_were_there(run: Runner, small: None) -> None:
     async def main() -> None:
         async with Stage() as stage:
@@ -221,10 +243,12 @@ class Model:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(STEPS, max_size=40))
+@given(st.sampled_from([2, 6]), st.lists(STEPS, max_size=40))
 def test_each_gets_what_it_was_sent_in_order_whatever_happens(
-    run: Runner, small: None, steps: list[tuple[str, Any]]
+    run: Runner, small: None, slice: int, steps: list[tuple[str, Any]]
 ) -> None:
+    reactor.SLICE = slice
+
     async def main() -> None:
         async with Stage() as stage:
             model = Model(stage)
