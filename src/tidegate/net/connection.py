@@ -12,6 +12,7 @@ from tidegate.net.batch import Batch
 from tidegate.net.gate import Refusal, origin_of
 from tidegate.net.inbox import Inbox
 from tidegate.net.outbox import CLOSED, CLOSING, OPEN, OPENING, Sendable
+from tidegate.net.reactor import READ_BUFFER_SIZE
 from tidegate.protocols import Ending, Handshake, HandshakeError, Message, WebSocket
 from tidegate.protocols.forwarded import Origin
 from tidegate.protocols.frames import sendable_code
@@ -230,6 +231,8 @@ class Connection(Inbox):
             self._deliver(messages)
         if codec.ending is not None:
             self._ended(codec.ending)
+        elif nbytes == READ_BUFFER_SIZE:
+            self._wait_for_turn()
 
     # Ending
 
