@@ -18,6 +18,7 @@ from websockets.uri import parse_uri
 from tests.protocols.support import (
     BINARY,
     CLOSE,
+    CONTINUATION,
     PING,
     PONG,
     RSV1,
@@ -34,7 +35,9 @@ from tests.protocols.support import (
 )
 from tests.twins import both_loops as both_loops
 from tidegate.protocols import Message, WebSocket
+from tidegate.protocols.assembly import MANY, SMALL
 from tidegate.protocols.handshake import MAX_REQUEST_SIZE
+from tidegate.protocols.websocket import MAX_CONTROLS
 
 CONTROL = 2 + 4 + 125
 """Bytes of the longest control frame, which is held until it is whole; no header is longer."""
@@ -155,11 +158,33 @@ def test_a_failure_is_kept_without_what_it_was_raised_from() -> None:
         assert (error.__traceback__, error.__context__, error.__cause__) == (None, None, None)
 
 
-def test_ten_thousands_of_early_pings_are_answered_behind_the_handshake() -> None:
+def test_thousands_of_early_pings_are_answered_behind_the_handshake() -> None:
     codec = WebSocket()
-    feed(codec, request() + frame(PING) * 50_000)
+    feed(codec, request() + frame(PING) * MAX_CONTROLS)
     assert codec.accept() == []
-    assert codec.take_output().endswith(b"\r\n\r\n" + b"\x8a\x00" * 50_000)
+    assert codec.take_output().endswith(b"\r\n\r\n" + b"\x8a\x00" * MAX_CONTROLS)
+
+
+def test_more_control_frames_at_once_than_a_client_sends_that_means_well_end_the_connection() -> None:
+    codec = opened()
+    for _ in range(3):
+        feed(codec, frame(PONG) * MAX_CONTROLS)
+    assert codec.ending is None
+    feed(codec, frame(PING) * (MAX_CONTROLS + 1))
+    assert codec.ending is not None
+    assert codec.ending.code == 1008
+
+
+@pytest.mark.parametrize(("size", "fails"), [(0, True), (1, True), (SMALL - 1, True), (SMALL, False)])
+def test_a_message_in_very_many_very_small_fragments_ends_the_connection(size: int, fails: bool) -> None:
+    codec = opened()
+    fragment = b"x" * size
+    assert feed(codec, frame(BINARY, fragment, fin=False)) == []
+    for _ in range(MANY - 1):
+        assert feed(codec, frame(CONTINUATION, fragment, fin=False)) == []
+    assert codec.ending is None
+    assert feed(codec, frame(CONTINUATION, fragment)) == ([] if fails else [fragment * (MANY + 1)])
+    assert (codec.ending is not None and codec.ending.code == 1008) is fails
 
 
 # A client that others wrote

@@ -12,6 +12,11 @@ from tidegate.protocols.frames import TEXT
 __all__ = ["Assembly", "not_utf8"]
 
 
+MANY, SMALL = 1_000, 16
+"""Fragments of a message, over which they must have so many bytes on average: each is a step of ours, and of those that
+have nothing in them there would never be too many."""
+
+
 def not_utf8() -> ProtocolError:
     return ProtocolError("a text message that is not UTF-8", 1007)
 
@@ -23,7 +28,18 @@ class Assembly:
     bytes after decompression.
     """
 
-    __slots__ = ("_data", "_inflater", "_limit", "_text", "_unfinished", "final", "mask", "remaining")
+    __slots__ = (
+        "_data",
+        "_frames",
+        "_inflater",
+        "_limit",
+        "_received",
+        "_text",
+        "_unfinished",
+        "final",
+        "mask",
+        "remaining",
+    )
 
     def __init__(self, opcode: int, compressed: bool, limit: int) -> None:
         self._text = opcode == TEXT
@@ -31,6 +47,7 @@ class Assembly:
         self._limit = limit
         self._data = bytearray()
         self._unfinished = b""  # the beginning of a character whose rest has not come
+        self._frames = self._received = 0  # and bytes in them, as they came
         self.remaining = 0  # bytes of the frame under way that have not come
         self.mask = b""  # of those
         self.final = False  # that frame is the message's last
@@ -39,8 +56,12 @@ class Assembly:
         """See that a frame's payload of that length may still be taken.
 
         Raises:
-            ProtocolError: with 1009 where it may not.
+            ProtocolError: with 1009 where it may not, with 1008 where too many have come that are too small.
         """
+        self._frames += 1
+        self._received += length
+        if self._frames > MANY and self._received < self._frames * SMALL:
+            raise ProtocolError(f"a message in over {MANY} fragments of less than {SMALL} bytes", 1008)
         if self._inflater is None and len(self._data) + length > self._limit:
             raise ProtocolError(f"message over {self._limit} bytes", 1009)
         self.remaining = length

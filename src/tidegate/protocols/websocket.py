@@ -42,6 +42,9 @@ __all__ = ["WebSocket"]
 DEFAULT_MAX_MESSAGE_SIZE = 1024 * 1024
 """Bytes of one message, decompressed; what `websockets` takes too, and the order of aiohttp's 4 MiB."""
 
+MAX_CONTROLS = 2_000
+"""Control frames in one read: each is a step of ours and an answer, and a client that means well sends one in a while."""
+
 
 class WebSocket(Codec):
     """One client's connection.
@@ -177,7 +180,7 @@ class WebSocket(Codec):
         if self._held:
             data = memoryview(self._held + data)
             self._held = b""
-        position, end = 0, len(data)
+        position, end, controls = 0, len(data), 0
         if self._assembly is not None and self._assembly.remaining:
             position = self._continue(data, 0, messages)
         while end - position >= 2:
@@ -201,6 +204,9 @@ class WebSocket(Codec):
                 if stop > end:
                     break
                 position = stop
+                controls += 1
+                if controls > MAX_CONTROLS:
+                    raise ProtocolError(f"over {MAX_CONTROLS} control frames at once", 1008)
                 if self._control(first & 15, apply_mask(data[start:stop], mask)):
                     return
             else:
