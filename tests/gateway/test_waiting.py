@@ -172,8 +172,10 @@ def test_a_new_client_waits_where_all_workers_are_full_and_is_served_once_one_is
     world.leave(clients[0])
     assert worker.link.size == queued
     assert world.router.waiting == 20
+    assert all(client.is_paused for client in clients[1:])  # so that they don't fill what may wait
     worker.work_off()
     assert all(client.started == client.sent for client in clients)
+    assert not any(client.is_paused for client in clients)
 
 
 def test_clients_that_go_while_their_worker_is_full_are_let_go_of(worlds: Any) -> None:

@@ -141,9 +141,13 @@ class Router:
             self._send(peer, event)
             return
         self._held.add(event, self._reactor.advance(), is_new)
+        if client.peer is not None or not is_new:
+            return
         # The end of a client takes hardly any room, and there is but one.
-        if is_new and self._held.is_over and client.peer is None and command != ON_CLOSE:
-            self._give_up(client)
+        if self._held.is_over and command != ON_CLOSE:
+            self._give_up(client, "as much as may waits for a worker")
+        elif self._ready:
+            client.pause()  # the workers have enough: what it says meanwhile would take the room of those that come
 
     def _send(self, peer: Peer, event: Event) -> None:
         client, command, message, is_again = event
@@ -339,17 +343,15 @@ class Router:
             if client.peer is not None and client.peer.is_draining:
                 continue
             if now - self._held.since(client) >= self._wait_seconds:
-                self._give_up(client)
+                self._give_up(client, "no worker came for it in time")
 
-    def _give_up(self, client: GatewayConnection) -> None:
+    def _give_up(self, client: GatewayConnection, why: str) -> None:
         is_new = self._held.is_new(client)
         events = self._held.take(client)
         self.stats.events_dropped += len(events)
         if is_new and events[-1][1] != ON_CLOSE:
             self._refused.add(client)  # what is still to come of it is of no use to anybody
-        self._throttle.log(
-            logging.WARNING, "client %s closed with %d events: no worker came for it in time", client.id, len(events)
-        )
+        self._throttle.log(logging.WARNING, "client %s closed with %d events: %s", client.id, len(events), why)
         client.close(code=TRY_AGAIN_LATER, reason="nobody serves here at the moment")
 
     @property
