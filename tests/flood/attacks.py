@@ -113,6 +113,7 @@ class Field:
     """What an attack has to know, and to count."""
 
     ports: Ports
+    count: int
     counter: Counter[str]
     opening: asyncio.Semaphore
 
@@ -137,7 +138,8 @@ class Field:
         try:
             yield made
         finally:
-            transport.abort()
+            if not made.gone.is_set():
+                transport.abort()
 
     @contextlib.asynccontextmanager
     async def browser(self, *headers: str, receive_buffer: int = 0) -> Any:
@@ -261,19 +263,17 @@ async def noise(field: Field) -> None:
 
 async def slow_readers(field: Field) -> None:
     """Clients that never read, while everybody is told much; one of them says it."""
-    is_first = not field.counter["leaders"]
-    field.counter["leaders"] += is_first
-    async with field.browser(receive_buffer=0 if is_first else 4096) as enemy:
-        if not is_first:
+    if field.counter["leaders"]:
+        async with field.browser(receive_buffer=4096) as enemy:
             enemy.transport.pause_reading()
             await enemy.gone.wait()
-        try:
-            while True:
-                await enemy.pour(client_frame(0x81, b"all %d" % (field.counter["told"] + 1)))
-                field.counter["told"] += 1
-                await asyncio.sleep(0.005)
-        finally:
-            field.counter["leaders"] -= 1
+        return
+    field.counter["leaders"] += 1
+    async with field.browser() as enemy:
+        while True:
+            field.counter["told"] += 1
+            await enemy.pour(client_frame(0x81, b"all %d" % field.counter["told"]))
+            await asyncio.sleep(field.count / 10_000)  # as many bytes a second, however many they are
 
 
 Attack = Callable[[Field], Coroutine[Any, Any, None]]
@@ -297,7 +297,7 @@ ATTACKS: dict[str, Attack] = {
 
 async def attack(ports: Ports, name: str, count: int, seconds: float) -> Counter[str]:
     """Keep so many connections for so long; gives what was done."""
-    field = Field(ports, Counter(), asyncio.Semaphore(AT_A_TIME))
+    field = Field(ports, count, Counter(), asyncio.Semaphore(AT_A_TIME))
 
     async def live() -> None:
         while True:
