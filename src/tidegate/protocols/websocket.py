@@ -43,7 +43,7 @@ DEFAULT_MAX_MESSAGE_SIZE = 1024 * 1024
 """Bytes of one message, decompressed; what `websockets` takes too, and the order of aiohttp's 4 MiB."""
 
 MAX_CONTROLS = 2_000
-"""Control frames in one read: each is a step of ours and an answer, and a client that means well sends one in a while."""
+"""Control frames in one read: each is a step of ours and an answer, and honest clients send one in a while."""
 
 
 class WebSocket(Codec):
