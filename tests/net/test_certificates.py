@@ -131,6 +131,17 @@ def test_a_certificate_whose_key_is_still_to_come_is_no_mistake(
     assert not caplog.records
 
 
+def test_who_looks_seldom_has_the_new_certificate_at_the_first_look(
+    pairs: dict[str, tuple[str, str]], in_use: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(module, "SETTLED_SECONDS", -10)
+    certificates = make_certificates(in_use)
+    before = certificates.context()
+    replace(in_use, pairs["new"])
+    assert certificates.context() is not before
+
+
 def test_a_context_of_the_users_own_is_theirs_to_change(run: Runner, pairs: dict[str, tuple[str, str]]) -> None:
     context = make_context(pairs["old"])
 
