@@ -47,8 +47,8 @@ class Member:
         assert presence is not None
         assert presence.door is not None
         lease = presence.door._lease
-        assert lease._task is not None
-        lease._task.cancel()
+        for task in lease._tasks:
+            task.cancel()
         lease.is_held = False
         await presence.door.client.stop()
 

@@ -26,16 +26,25 @@ class NatsServer:
         folder: of its own.
         config: lines for its file, besides those that it needs.
         jetstream: whether it keeps key-value buckets.
+        place: where it listens; any port that is free unless given.
     """
 
-    def __init__(self, folder: Path, config: str = "", *, jetstream: bool = False, name: str = "single") -> None:
-        self.port = free_port()
-        self.url = f"nats://127.0.0.1:{self.port}"
+    def __init__(
+        self,
+        folder: Path,
+        config: str = "",
+        *,
+        jetstream: bool = False,
+        name: str = "single",
+        place: tuple[str, int] | None = None,
+    ) -> None:
+        self._host, self.port = place or ("127.0.0.1", free_port())
+        self.url = f"nats://{self._host}:{self.port}"
         self.name = name
         self._folder = folder
         self._log = folder / f"{name}.log"
         self._config = folder / f"{name}.conf"
-        lines = [f'server_name: "{name}"', f"listen: 127.0.0.1:{self.port}", f'log_file: "{self._log}"', config]
+        lines = [f'server_name: "{name}"', f"listen: {self._host}:{self.port}", f'log_file: "{self._log}"', config]
         if jetstream:
             lines.append(f'jetstream {{ store_dir: "{folder / name}", max_mem: 64MB, max_file: 256MB }}')
         self.config = "\n".join(lines)
@@ -81,7 +90,7 @@ class NatsServer:
         return ""
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+        with contextlib.suppress(OSError), socket.create_connection((self._host, self.port), 1) as sock:
             return sock.recv(5) == b"INFO "
         return False
 

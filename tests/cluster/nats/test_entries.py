@@ -4,14 +4,12 @@ import base64
 import json
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tidegate.cluster.nats.entries import Listing, read_position, read_stored
+from tidegate.cluster.nats.entries import Listing, read_stored
 from tidegate.cluster.nats.headers import Headers
 from tidegate.cluster.nats.jetstream import JetStreamError, check_version, is_missing, is_temporary, read_answer
 from tidegate.cluster.nats.protocol import Info, Message
-from tidegate.errors import ClusterError, ConfigurationError, ProtocolError
+from tidegate.errors import ClusterError, ConfigurationError
 
 
 def message(payload: bytes = b"", status: int = 0, /, **fields: str) -> Message:
@@ -25,18 +23,6 @@ def entry(key: str, value: bytes, revision: int, **more: str) -> Message:
 
 def info(version: str) -> Info:
     return Info(version, 1, (), "", {})
-
-
-def test_a_position_is_read_with_and_without_a_domain() -> None:
-    assert read_position("$JS.ACK.KV_b.c.1.20.3.1700000000.4") == (20, 3, 4)
-    assert read_position("$JS.ACK.hub.hash.KV_b.c.1.20.3.1700000000.4.random") == (20, 3, 4)
-
-
-@settings(max_examples=30)
-@given(st.text(max_size=60) | st.just("$JS.ACK.") | st.just("$JS.ACK.a.b.c.d.e.f.g"))
-def test_what_is_no_position_is_an_error(reply: str) -> None:
-    with pytest.raises(ProtocolError):
-        read_position(reply)
 
 
 def test_a_stored_message_is_read() -> None:

@@ -13,10 +13,11 @@ from tidegate.client.known import KnownGateways
 from tidegate.client.nats.outbound import Joined, Outbound, Parcel
 from tidegate.client.nats.regathering import GATHER_SECONDS, MARKER, PAUSE_SECONDS, PROBE_SECONDS, Regathering
 from tidegate.client.nats.routing import answers_of, requests_of, route, stranger
+from tidegate.client.nats.silent import Silent
 from tidegate.cluster.nats.blocking import BlockingNatsClient
 from tidegate.cluster.nats.inbox import NobodyListensError, Question
 from tidegate.cluster.nats.jetstream import is_missing
-from tidegate.cluster.nats.members import GATEWAYS, read_gateways
+from tidegate.cluster.nats.members import GATEWAYS, gateway_key, read_gateways
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.reasons import one_error
 from tidegate.errors import ClusterError
@@ -36,9 +37,10 @@ class Kept:
     Attributes:
         lock: of `outbound`; nobody waits for NATS while holding it.
         connection: the number of the one on which the gateways are known to be there.
+        silent: who does not answer.
     """
 
-    __slots__ = ("connection", "known", "lock", "lookup", "outbound", "questions")
+    __slots__ = ("connection", "known", "lock", "lookup", "outbound", "questions", "silent")
 
     def __init__(self, outbound: Outbound) -> None:
         self.outbound = outbound
@@ -47,6 +49,7 @@ class Kept:
         self.lookup = threading.RLock()
         self.known = KnownGateways()
         self.connection = 1
+        self.silent = Silent()
 
 
 class BlockingNatsPush:
@@ -145,7 +148,9 @@ class BlockingNatsPush:
             raise one_error(problems)
 
     def _gather(self, kept: Kept, requests: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, bytes]]:
+        began = time.monotonic()
         outcomes = self._client.gather([(self._subjects.gateway(address), packet) for address, packet in requests])
+        kept.silent.note([address for address, _ in requests], outcomes, began)
         gateways: Collection[str] = kept.known.last.all
         if any(isinstance(outcome, ClusterError) for outcome in outcomes):
             kept.known.doubt()
@@ -171,19 +176,21 @@ class BlockingNatsPush:
             return known.last.all
         with kept.lookup:  # one asks, on behalf of all who wait
             if not known.is_fresh:
-                found = tuple(read_gateways(self._list()))
+                found = tuple(kept.silent.without(self._list(), time.monotonic()))
                 known.learn(Addresses(found, frozenset(found)))
         return known.last.all
 
-    def _list(self) -> dict[str, bytes]:
+    def _list(self) -> dict[str, int]:
+        """Addresses and the revisions of their entries."""
         try:
-            return self._client.list_bucket(self._subjects.bucket, GATEWAYS)
+            listing = self._client.list_bucket(self._subjects.bucket, GATEWAYS)
         except NobodyListensError:  # nobody has ever made it
             return {}
         except ClusterError as error:
             if is_missing(error):
                 return {}
             raise
+        return {address: listing.revisions[gateway_key(address)] for address in read_gateways(listing.entries)}
 
     def _regather(self, kept: Kept) -> None:
         """See that the gateways are back on NATS, where the connection is not the one that it was."""

@@ -115,12 +115,14 @@ def answers_of(
     for (address, _), outcome in zip(requests, outcomes, strict=True):
         if not isinstance(outcome, ClusterError):
             answers.append((address, outcome.payload))
+        elif isinstance(outcome, ClusterTimeoutError | NobodyListensError) and address not in gateways:
+            continue
         elif isinstance(outcome, ClusterTimeoutError):
             problems.append(failures.not_answered(address, seconds))
-        elif not isinstance(outcome, NobodyListensError):
-            problems.append(ClusterError(f"gateway {address} did not answer: {outcome}"))
-        elif address in gateways:
+        elif isinstance(outcome, NobodyListensError):
             problems.append(ClusterError(f"gateway {address} did not answer: it is not connected to NATS any more"))
+        else:
+            problems.append(ClusterError(f"gateway {address} did not answer: {outcome}"))
     if problems:
         raise one_error(problems)
     return answers

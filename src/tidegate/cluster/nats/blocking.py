@@ -221,8 +221,8 @@ class BlockingNatsClient:
         with session.lock:
             session.inbox.forget(question)
 
-    def list_bucket(self, name: str, pattern: str = ">") -> dict[str, bytes]:
-        """The values of all entries of a key-value bucket whose keys a pattern covers, by key.
+    def list_bucket(self, name: str, pattern: str = ">") -> Listing:
+        """All entries of a key-value bucket whose keys a pattern covers.
 
         Raises:
             ClusterError: JetStream could not be asked.
@@ -232,7 +232,7 @@ class BlockingNatsClient:
             self.collect(listing.subject, listing.request(), listing.take)
             if listing.error is not None:
                 raise listing.error
-        return listing.entries
+        return listing
 
     def _ask(self, asked: Sequence[tuple[str, bytes, Enough | None]], seconds: float) -> list[Question]:
         session = self._now()

@@ -102,7 +102,7 @@ class Bucket:
         return await self._write(key, value, self.ttl, revision)
 
     async def delete(self, key: str, revision: int | None = None) -> bool:
-        """Take an entry away, which watchers are told of; gives whether it had the revision that it must have.
+        """Take an entry away; gives whether it had the revision that it must have.
 
         Raises:
             ClusterError: JetStream could not be asked.
@@ -137,28 +137,6 @@ class Bucket:
             if listing.error is not None:
                 raise listing.error
         return listing.entries
-
-    async def consume(self, deliver: str, pattern: str = ">") -> int:
-        """Have all entries whose keys a pattern covers, and then each change, sent to a subject; gives how many entries
-        there are.
-
-        Raises:
-            ClusterError: JetStream could not be asked.
-        """
-        config = {
-            "deliver_subject": deliver,
-            "deliver_policy": "last_per_subject",
-            "filter_subject": key_subject(self.name, pattern),
-            "ack_policy": "none",
-            "max_deliver": 1,
-            "flow_control": True,
-            "idle_heartbeat": 1_000_000_000,
-            "inactive_threshold": 5_000_000_000,
-            "mem_storage": True,
-            "num_replicas": 1,
-        }
-        answer = await self._api("CONSUMER.CREATE", {"stream_name": self._stream, "config": config})
-        return int(answer.get("num_pending", 0))
 
     async def _write(
         self, key: str, value: bytes, ttl: int, revision: int | None, fields: dict[str, str] | None = None

@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, NamedTuple
+from typing import Any
 
 from tidegate.cluster.nats.headers import parse_headers
 from tidegate.cluster.nats.jetstream import encode_body
 from tidegate.cluster.nats.protocol import Message
 from tidegate.errors import ClusterError, ProtocolError
 
-__all__ = ["Change", "Listing", "Position", "is_gone", "key_subject", "read_position", "read_stored", "stream_name"]
+__all__ = ["Listing", "key_subject", "read_stored", "stream_name"]
 
 GONE = ("KV-Operation", "Nats-Marker-Reason")
 BATCH = 1000
 """Entries of one answer."""
-
-
-class Change(NamedTuple):
-    """An entry as it is, or that it is gone.
-
-    Attributes:
-        value: None where it is gone.
-        revision: of the bucket; each change has a higher one.
-        expired: it is gone because its time was over, and nobody deleted it.
-    """
-
-    key: str
-    value: bytes | None
-    revision: int
-    expired: bool
-
-
-class Position(NamedTuple):
-    """Of a message that a consumer was sent.
-
-    Attributes:
-        revision: of the bucket.
-        number: of the messages that this consumer was sent.
-        pending: how many there are behind it.
-    """
-
-    revision: int
-    number: int
-    pending: int
 
 
 def stream_name(bucket: str) -> str:
@@ -56,26 +27,9 @@ def key_subject(bucket: str, key: str) -> str:
     return f"$KV.{bucket}.{key}"
 
 
-def is_gone(fields: dict[str, str]) -> bool:
+def _is_gone(fields: dict[str, str]) -> bool:
     """Whether a message with such headers says that its entry is gone."""
     return any(name in fields for name in GONE)
-
-
-def read_position(reply: str) -> Position:
-    """Where a consumer's message stands.
-
-    Raises:
-        ProtocolError: it is no consumer's.
-    """
-    tokens = reply.split(".")
-    # $JS.ACK, then the domain and a hash of the account where the server writes them, then what is looked for.
-    first = 5 if len(tokens) == 9 else 7
-    try:
-        if tokens[:2] != ["$JS", "ACK"]:
-            raise ValueError
-        return Position(int(tokens[first]), int(tokens[first + 1]), int(tokens[first + 3]))
-    except (ValueError, IndexError):
-        raise ProtocolError("a message of a bucket that no consumer was sent") from None
 
 
 def read_stored(answer: dict[str, Any]) -> tuple[bytes | None, int]:
@@ -85,7 +39,7 @@ def read_stored(answer: dict[str, Any]) -> tuple[bytes | None, int]:
         headers = base64.b64decode(message.get("hdrs", ""))
         value = base64.b64decode(message.get("data", ""))
         fields = parse_headers(headers).fields if headers else {}
-        return (None if is_gone(fields) else value), int(message["seq"])
+        return (None if _is_gone(fields) else value), int(message["seq"])
     except (KeyError, TypeError, ValueError, AttributeError, ProtocolError):
         raise ClusterError("JetStream answered with what is no stored message") from None
 
@@ -97,6 +51,7 @@ class Listing:
 
     Attributes:
         entries: what was found: values by key.
+        revisions: of these.
         is_done: whether there is no step left.
         error: what the server says is wrong.
     """
@@ -104,6 +59,7 @@ class Listing:
     def __init__(self, bucket: str, pattern: str = ">") -> None:
         self.subject = f"$JS.API.DIRECT.GET.{stream_name(bucket)}"
         self.entries: dict[str, bytes] = {}
+        self.revisions: dict[str, int] = {}
         self.is_done = False
         self.error: ClusterError | None = None
         self._prefix = key_subject(bucket, "")
@@ -135,6 +91,7 @@ class Listing:
             self.error = ClusterError("JetStream answered with what is no entry of the bucket")
             return True
         self._last = max(self._last, int(revision[:19]))
-        if not is_gone(headers.fields):
-            self.entries[subject.removeprefix(self._prefix)] = message.payload
+        if not _is_gone(headers.fields):
+            key = subject.removeprefix(self._prefix)
+            self.entries[key], self.revisions[key] = message.payload, int(revision[:19])
         return False

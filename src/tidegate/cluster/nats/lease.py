@@ -1,14 +1,19 @@
-"""An entry in a bucket that stands for a member: taken, written anew every second, and given back at the end."""
+"""An entry in a bucket that stands for a member: taken, written anew every second, and given back at the end.
+
+Meanwhile its owner also says every second that it is there, to whoever watches.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
 from collections.abc import Callable
 
 from tidegate.cluster.nats.bucket import Bucket
+from tidegate.cluster.nats.inbox import NobodyListensError
 from tidegate.cluster.nats.jetstream import is_missing
 from tidegate.errors import ClusterError, ConfigurationError
 
@@ -47,7 +52,9 @@ class Lease:
         self._lost = lost
         self._revision = 0
         self._reported = ""  # why it could not be renewed
-        self._task: asyncio.Task[None] | None = None
+        self._client = bucket.client
+        self._subject = self._client.subjects.beat(key)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def take(self, seconds: float = 10) -> bool:
         """Take it, and begin to renew it; where somebody else has it who is dead, its time has to be over first.
@@ -81,16 +88,18 @@ class Lease:
             await asyncio.sleep(RENEW_SECONDS / 4)
         self._revision = revision
         self.is_held = True
-        self._task = asyncio.get_running_loop().create_task(self._renew())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._renew()), loop.create_task(self._beat())]
         return True
 
     async def give_back(self) -> None:
         """Take the entry away, so that everybody knows at once."""
-        task, self._task = self._task, None
-        if task is None:
+        tasks, self._tasks = self._tasks, []
+        if not tasks:
             return
-        task.cancel()
-        await asyncio.wait({task})
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         if not self.is_held:
             return
         self.is_held = False
@@ -102,10 +111,22 @@ class Lease:
                     await self._bucket.delete(self._key, found[1])
         except (ClusterError, TimeoutError) as error:
             logger.info("the entry %s was left to its time: %s", self._key, error)
+        self._say(b"")
 
     def say(self, value: bytes) -> None:
         """Have it say something else from the next renewal on."""
         self._value = self._id + value
+
+    async def _beat(self) -> None:
+        """Be heard."""
+        while self.is_held:
+            self._say(self._value)
+            await asyncio.sleep(RENEW_SECONDS)
+
+    def _say(self, value: bytes) -> None:
+        if self._client.is_connected:  # what was to be said a while ago is nothing to be said late
+            with contextlib.suppress(ClusterError):
+                self._client.publish(self._subject, value)
 
     async def _renew(self) -> None:
         pause = RENEW_SECONDS
@@ -124,7 +145,7 @@ class Lease:
                 continue
             except (ClusterError, TimeoutError) as error:
                 self._report(logging.INFO, str(error) or "no answer")
-                if isinstance(error, ClusterError) and is_missing(error):
+                if isinstance(error, NobodyListensError) or (isinstance(error, ClusterError) and is_missing(error)):
                     await self._make_bucket()
                 continue
             if revision is None:
@@ -158,8 +179,8 @@ class Lease:
         return revision
 
     async def _make_bucket(self) -> None:
-        """The servers have lost it."""
+        """The servers may have lost it."""
         try:
-            await self._bucket.open()
+            await self._bucket.open(RENEW_SECONDS)
         except (ClusterError, ConfigurationError) as error:
-            logger.error("%s", error)
+            logger.info("%s", error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
+import socket
 from collections.abc import Sequence
 
 from tidegate.cluster.nats.url import Server
@@ -13,7 +15,10 @@ MAX_LEARNED = 256
 
 
 class ServerPool:
-    """Goes round the servers, each client in an order of its own, so that they share the clients."""
+    """Goes round the servers, each client in an order of its own, so that they share the clients.
+
+    One of the same machine comes first: what is beside each other stays together where the machine is cut off.
+    """
 
     __slots__ = ("_given", "_learned", "_round")
 
@@ -44,9 +49,23 @@ class ServerPool:
         """Begin a round, in which the server that was lost just now comes last."""
         self._round = list(self.servers)
         random.shuffle(self._round)
+        self._round.sort(key=lambda server: _is_here(server.host))  # it is gone through from the end
         if last in self._round:
             self._round.remove(last)
             self._round.insert(0, last)
+
+
+def _is_here(host: str) -> bool:
+    """Whether an address is this machine's; a name may be anybody's."""
+    if host == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host)
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((host, 0))
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def _read_place(url: str, of: Server) -> Server | None:

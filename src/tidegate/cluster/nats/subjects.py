@@ -61,7 +61,7 @@ class Subjects:
         bucket: the name of the key-value bucket where members announce themselves.
     """
 
-    __slots__ = ("_gateway", "_group", "_inbox", "_uid", "all", "bucket", "namespace")
+    __slots__ = ("_beat", "_gateway", "_group", "_inbox", "_uid", "all", "bucket", "namespace")
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
@@ -71,6 +71,7 @@ class Subjects:
         self._group = f"{namespace}.group."
         self._gateway = f"{namespace}.gateway."
         self._inbox = f"{namespace}.inbox."
+        self._beat = f"{namespace}.beat."
 
     def uid(self, uid: str | bytes) -> str:
         """Of pushes to a uid."""
@@ -83,6 +84,10 @@ class Subjects:
     def gateway(self, address: str) -> str:
         """Of what is for one gateway, by its ``ip:port``."""
         return self._gateway + address_token(address)
+
+    def beat(self, key: str) -> str:
+        """On which whoever has an entry in the bucket says about every second that it is there; a pattern for many."""
+        return self._beat + key
 
     def inbox(self, id: str) -> str:
         """What the subjects begin with on which one client takes answers; it subscribes to this with ``.>`` behind."""
