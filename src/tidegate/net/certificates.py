@@ -19,10 +19,12 @@ __all__ = ["Certificates"]
 logger = logging.getLogger("tidegate")
 
 LOOK_SECONDS = 2.0
-"""Between looks at the files. What has changed is read at the second look that finds it the same, since a certificate
-and its key are seldom written in one step."""
+"""Between looks at the files."""
+SETTLED_SECONDS = 2.0
+"""What has changed is read once it is as old as that, or a second look finds it the same: a certificate and its key are
+seldom written in one step."""
 
-Stamp: TypeAlias = "tuple[tuple[int, int, int] | None, ...]"
+Stamp: TypeAlias = "tuple[tuple[int, int, int, float] | None, ...]"
 
 
 class Certificates:
@@ -68,7 +70,9 @@ class Certificates:
         """
         self._look_at = time.monotonic() + LOOK_SECONDS
         before, self._found = self._found, self._stamp()
-        if self._found == self._made_of or (self._found != before and not settled):
+        if self._found == self._made_of:
+            return
+        if not settled and self._found != before and not _is_old(self._found):
             return
         self._made_of = self._found
         try:
@@ -82,9 +86,14 @@ class Certificates:
         return tuple(map(_stamp_of, self._paths))
 
 
-def _stamp_of(path: str) -> tuple[int, int, int] | None:
+def _is_old(stamp: Stamp) -> bool:
+    latest = time.time() - SETTLED_SECONDS
+    return all(file is not None and file[3] < latest for file in stamp)
+
+
+def _stamp_of(path: str) -> tuple[int, int, int, float] | None:
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime
