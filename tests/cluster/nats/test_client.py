@@ -204,7 +204,7 @@ def test_what_was_held_for_too_long_is_dropped_and_counted(run: Runner, impatien
         await until(lambda: client.counters.expired)
         with pytest.raises(ClusterError):
             client.publish("a", b"refused")
-        assert client.pending_bytes == 0
+        assert client._outgoing.size == 0
         await client.stop()
 
     run(main())
@@ -220,7 +220,7 @@ def test_nothing_more_is_taken_for_a_server_that_does_not_read(run: Runner, own_
                 client.publish("a", b"x" * 100_000)
                 await asyncio.sleep(0)
             assert client.is_full
-            assert 1_000_000 < client.pending_bytes < 1_200_000
+            assert 1_000_000 < client._outgoing.size < 1_200_000
             with pytest.raises(ClusterError, match="has not taken"):
                 client.publish("a", b"x")
             own_nats.resume()

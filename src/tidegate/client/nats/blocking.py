@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tidegate.client import forks
 from tidegate.client.call import Call
 from tidegate.client.known import KnownGateways
+from tidegate.client.nats.elsewhere import BlockingElsewhere
 from tidegate.client.nats.outbound import Joined, Outbound, Parcel
 from tidegate.client.nats.regathering import GATHER_SECONDS, MARKER, PAUSE_SECONDS, PROBE_SECONDS, Regathering
 from tidegate.client.nats.routing import answers_of, requests_of, route, stranger
@@ -64,6 +65,7 @@ class BlockingNatsPush:
         self._client = BlockingNatsClient(
             place, name="tidegate push client", connect_timeout=connect_timeout, timeout=timeout
         )
+        self._elsewhere = BlockingElsewhere(place, "tidegate push client")
         self._subjects = self._client.subjects
         self._timeout = timeout
         self._kept: dict[int, Kept] = {}
@@ -71,6 +73,7 @@ class BlockingNatsPush:
     def close(self) -> None:
         """Hang up; what was sent still arrives."""
         self._client.close()
+        self._elsewhere.close()
 
     def act(self, call: Call[None]) -> None:
         """Carry a command.
@@ -146,6 +149,8 @@ class BlockingNatsPush:
                 problems.append(error)
         if problems:
             raise one_error(problems)
+        asked = [(self._subjects.gateway(each), MARKER) for each in kept.known.last.all]
+        self._elsewhere.ask(self._client, asked)
 
     def _gather(self, kept: Kept, requests: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, bytes]]:
         began = time.monotonic()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tidegate.client.call import Call
+from tidegate.client.nats.elsewhere import Elsewhere
 from tidegate.client.nats.outbound import Joined, Outbound, Parcel
 from tidegate.client.nats.regathering import GATHER_SECONDS, MARKER, PAUSE_SECONDS, PROBE_SECONDS, Regathering
 from tidegate.client.nats.routing import Copies, answers_of, requests_of
@@ -72,6 +73,7 @@ class NatsCarrier:
         self.max_packet_size = max_packet_size
         self.sent = 0
         self._outbound = Outbound(self.subjects, self.client.id)
+        self._elsewhere = Elsewhere(place, name)
         self._limit = limit
         self._tell_lost = lost
         self._lost = 0  # since the last flush
@@ -118,6 +120,7 @@ class NatsCarrier:
         if self._work is not None:
             self._work.cancel()
         await self.members.stop()
+        await self._elsewhere.stop()
         await self.client.stop()
         self._give_up("the process ends", float("inf"))
 
@@ -326,6 +329,10 @@ class NatsCarrier:
                 await step(seconds)
             except ClusterError as error:
                 problems.append(error)
+        if not problems:
+            await self._elsewhere.ask(
+                self.client, [(self.subjects.gateway(each), MARKER) for each in self.members.gateways]
+            )
         lost, self._lost = self._lost, 0
         if lost:
             problems.append(ClusterError(f"{lost} commands since the last flush were not sent over NATS"))

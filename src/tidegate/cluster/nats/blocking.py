@@ -17,7 +17,7 @@ from tidegate.cluster.nats.inbox import Enough, Question
 from tidegate.cluster.nats.protocol import Info, Message, encode_publish
 from tidegate.cluster.nats.session import Pong, Session
 from tidegate.cluster.nats.subjects import Subjects
-from tidegate.cluster.nats.url import NatsPlace
+from tidegate.cluster.nats.url import NatsPlace, Server
 from tidegate.errors import ClusterError
 
 __all__ = ["BlockingNatsClient"]
@@ -68,6 +68,11 @@ class BlockingNatsClient:
         """What the server says of itself; None without a connection."""
         link = self._now().link
         return link.info if link is not None else None
+
+    @property
+    def others(self) -> tuple[Server, ...]:
+        """The servers of its cluster, as far as it knows them, besides the one that it is connected to."""
+        return self._now().others
 
     def publish(
         self, subject: str, payload: bytes, reply: str | None = None, headers: Mapping[str, str] | None = None

@@ -23,7 +23,7 @@ from tidegate.cluster.nats.outgoing import Outgoing
 from tidegate.cluster.nats.parts import PART, Joiner
 from tidegate.cluster.nats.protocol import Info, Message, Refusal, encode_subscribe, encode_unsubscribe
 from tidegate.cluster.nats.subjects import Subjects
-from tidegate.cluster.nats.url import NatsPlace
+from tidegate.cluster.nats.url import NatsPlace, Server
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
 __all__ = ["DEFAULT_LIMIT", "NatsClient"]
@@ -98,14 +98,14 @@ class NatsClient:
         return str(self._connector.server or "")
 
     @property
+    def others(self) -> tuple[Server, ...]:
+        """The servers of its cluster, as far as it knows them, besides that one."""
+        return tuple(each for each in self._connector.pool.servers if each != self._connector.server)
+
+    @property
     def problem(self) -> str:
         """Why there is no connection; empty while there is one."""
         return self._connector.problem
-
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes that wait to leave."""
-        return self._outgoing.size
 
     @property
     def is_full(self) -> bool:

@@ -105,7 +105,7 @@ class Connector:
         self.server: Server | None = None
         self.problem = f"not connected yet to {place}"
         self.is_connected = False
-        self.pool = ServerPool(place.servers)
+        self.pool = ServerPool(place)
         self._place = place
         self._name = name
         self._limit = limit

@@ -7,7 +7,7 @@ import random
 import socket
 from collections.abc import Sequence
 
-from tidegate.cluster.nats.url import Server
+from tidegate.cluster.nats.url import NatsPlace, Server
 
 __all__ = ["Backoff", "ServerPool"]
 
@@ -20,10 +20,11 @@ class ServerPool:
     One of the same machine comes first: what is beside each other stays together where the machine is cut off.
     """
 
-    __slots__ = ("_given", "_learned", "_round")
+    __slots__ = ("_given", "_goes_round", "_learned", "_round")
 
-    def __init__(self, servers: Sequence[Server]) -> None:
-        self._given = tuple(servers)
+    def __init__(self, place: NatsPlace) -> None:
+        self._given = place.servers
+        self._goes_round = place.goes_round
         self._learned: tuple[Server, ...] = ()
         self._round: list[Server] = []
 
@@ -34,6 +35,8 @@ class ServerPool:
 
     def learn(self, urls: Sequence[str], of: Server) -> None:
         """A server has said which there are; those that it leaves out are gone, unless the user named them."""
+        if not self._goes_round:
+            return
         known = {(server.host, server.port) for server in self._given}
         found = (_read_place(url, of) for url in urls)
         new = [server for server in found if server is not None and (server.host, server.port) not in known]

@@ -18,7 +18,7 @@ from tidegate.cluster.nats.pool import ServerPool
 from tidegate.cluster.nats.protocol import PING, PONG, Event, Info, Message, encode_publish, encode_subscribe
 from tidegate.cluster.nats.sockets import NatsSocket, open_socket
 from tidegate.cluster.nats.subjects import Subjects
-from tidegate.cluster.nats.url import NatsPlace
+from tidegate.cluster.nats.url import NatsPlace, Server
 from tidegate.cluster.reasons import one_error, reason_of
 from tidegate.errors import ClusterError
 
@@ -77,10 +77,16 @@ class Session:
         self._turn = threading.Condition(self.lock)  # told when somebody has read
         self._reader = 0  # the thread that reads
         self._connecting = threading.RLock()
-        self._pool = ServerPool(place.servers)
+        self._pool = ServerPool(place)
         self._pongs: deque[Pong] = deque()
         self._confirmed = 0
         self._used = 0.0
+
+    @property
+    def others(self) -> tuple[Server, ...]:
+        """The servers that are known besides the one that it is connected to."""
+        link = self.link
+        return tuple(each for each in self._pool.servers if link is None or each != link.server)
 
     def split(self, limit: int, subject: str, payload: bytes, reply: str | None) -> list[bytes]:
         """The lines for a message, which may be longer than the server takes at once."""

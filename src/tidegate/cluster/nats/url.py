@@ -74,6 +74,7 @@ class NatsPlace:
 
     Attributes:
         needs_tls: whether nothing may be said to a server that offers no TLS.
+        goes_round: whether the servers that these tell of are used as well.
     """
 
     servers: tuple[Server, ...]
@@ -81,6 +82,7 @@ class NatsPlace:
     credentials: Credentials = Credentials()
     files: Files = Files()
     needs_tls: bool = False
+    goes_round: bool = True
 
     def __str__(self) -> str:
         return f"nats://{','.join(map(str, self.servers))}/{self.namespace}"
