@@ -32,6 +32,11 @@ class Member:
     def count(self, name: str) -> int:
         return int(self.gateway.snapshot()["extra"][name])
 
+    @property
+    def is_on_nats(self) -> bool:
+        presence = self.gateway._presence
+        return presence is not None and presence.door is not None and presence.door.client.is_connected
+
     async def connect(self) -> tuple[str, WebSocketClient]:
         """A client of its, and by which id."""
         assert self.gateway.address is not None

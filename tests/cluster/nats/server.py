@@ -68,6 +68,11 @@ class NatsServer:
             self._process.wait()
             self._process = None
 
+    def lose_store(self) -> None:
+        """What it kept is lost; it must not run."""
+        assert self._process is None
+        shutil.rmtree(self._folder / self.name)
+
     def pause(self) -> None:
         """Have the system accept connections for it, and say nothing."""
         assert self._process is not None
