@@ -19,6 +19,7 @@ from tidegate.cluster.nats.blocking import BlockingNatsClient
 from tidegate.cluster.nats.inbox import NobodyListensError, Question
 from tidegate.cluster.nats.jetstream import is_missing
 from tidegate.cluster.nats.members import GATEWAYS, gateway_key, read_gateways
+from tidegate.cluster.nats.protocol import Message
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.reasons import one_error
 from tidegate.errors import ClusterError
@@ -169,8 +170,11 @@ class BlockingNatsPush:
         if call.address is not None:
             if call.address not in kept.known.last.all:
                 kept.known.doubt()
-                if call.address not in self._gateways(kept):
-                    raise stranger(call.address)
+                found = self._gateways(kept)
+                if call.address not in found:
+                    if not self._alive([call.address]):
+                        raise stranger(call.address)
+                    kept.known.learn(Addresses((*found, call.address), frozenset((*found, call.address))))
         elif call.needs_addresses and not self._gateways(kept):
             raise ClusterError(f"{call.name} reaches nobody: no gateway of this cluster is on NATS. Start one")
 
@@ -181,9 +185,17 @@ class BlockingNatsPush:
             return known.last.all
         with kept.lookup:  # one asks, on behalf of all who wait
             if not known.is_fresh:
-                found = tuple(kept.silent.without(self._list(), time.monotonic()))
-                known.learn(Addresses(found, frozenset(found)))
+                found = list(kept.silent.without(self._list(), time.monotonic()))
+                found += self._alive([address for address in known.last.all if address not in found])
+                known.learn(Addresses(tuple(found), frozenset(found)))
         return known.last.all
+
+    def _alive(self, addresses: Sequence[str]) -> list[str]:
+        """Those that answer though they are not listed: a server that was away may list what was, for a moment."""
+        if not addresses:
+            return []
+        outcomes = self._client.gather([(self._subjects.gateway(each), MARKER) for each in addresses], PROBE_SECONDS)
+        return [each for each, outcome in zip(addresses, outcomes, strict=True) if isinstance(outcome, Message)]
 
     def _list(self) -> dict[str, int]:
         """Addresses and the revisions of their entries."""
