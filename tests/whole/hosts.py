@@ -1,4 +1,4 @@
-"""Machines that are network namespaces, with a switch between them and the test, and a cable that can be cut."""
+"""Machines that are network namespaces, with a switch between them and the test, and cables that can be cut."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ __all__ = ["Network", "network"]
 T = TypeVar("T")
 
 CLONE_NEWNET = 0x40000000
-PORTS = ("port1", "port2")
 
 
 class Network:
-    """Two hosts, 10.77.0.1 and 10.77.0.2, and the test's own place at the switch, which reaches both at all times."""
+    """Hosts, 10.77.0.1 and so on, and the test's own place at the switch, which reaches all that are plugged in.
 
-    def __init__(self) -> None:
+    Args:
+        count: of hosts.
+
+    Attributes:
+        hosts: names of their namespaces, by address.
+    """
+
+    def __init__(self, count: int = 2) -> None:
         self._prefix = f"tg{os.getpid()}"
-        self.hosts = {"10.77.0.1": f"{self._prefix}a", "10.77.0.2": f"{self._prefix}b"}
+        self.hosts = {f"10.77.0.{number}": f"{self._prefix}h{number}" for number in range(1, count + 1)}
+        self._ports = {address: f"port{number}" for number, address in enumerate(self.hosts, 1)}
         self._switch = f"{self._prefix}s"
 
     def build(self) -> None:
@@ -41,7 +48,8 @@ class Network:
         _run("ip", "-n", self._switch, "link", "add", "switch", "type", "bridge")
         _run("ip", "-n", self._switch, "link", "set", "switch", "up")
         _run("ip", "-n", self._switch, "address", "add", "10.77.0.254/24", "dev", "switch")
-        for port, (address, name) in zip(PORTS, self.hosts.items(), strict=True):
+        for address, name in self.hosts.items():
+            port = self._ports[address]
             _run("ip", "-n", self._switch, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", name)
             _run("ip", "-n", self._switch, "link", "set", port, "master", "switch", "up")
             _run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
@@ -53,9 +61,13 @@ class Network:
             subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
     def cut(self, is_cut: bool = True) -> None:
-        """Have nothing that one host sends arrive at the other, and nobody told of it; or let it arrive again."""
-        for port in PORTS:
+        """Have nothing that one host sends arrive at another, and nobody told of it; or let it arrive again."""
+        for port in self._ports.values():
             _run("bridge", "-n", self._switch, "link", "set", "dev", port, "isolated", "on" if is_cut else "off")
+
+    def unplug(self, address: str, is_out: bool = True) -> None:
+        """Pull a host's cable out of the switch, or plug it in again."""
+        _run("ip", "-n", self._switch, "link", "set", self._ports[address], "down" if is_out else "up")
 
     def command(self, address: str, *command: str) -> tuple[str, ...]:
         """A command, to be carried out on a host."""
@@ -93,11 +105,11 @@ def _inside(name: str, work: Callable[..., T], *args: Any) -> T:
 
 
 @contextlib.contextmanager
-def network() -> Iterator[Network]:
+def network(count: int = 2) -> Iterator[Network]:
     """One that is removed at the end; skips where it is not allowed."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("bridge"):
         pytest.skip("network namespaces need root and iproute2")
-    network = Network()
+    network = Network(count)
     try:
         try:
             network.build()

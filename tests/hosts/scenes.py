@@ -1,0 +1,350 @@
+"""What happens to the cluster: each scene checks all that its clients hear, and leaves everything as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+from tests.hosts.machines import DOORS, HOSTS, URL, Machines, Member
+from tests.whole.test_api import Callers, _exercise
+from tidegate import AsyncGatewayClient, GatewayClient
+from tidegate.errors import ClusterError
+
+__all__ = ["every_method", "joins", "one_host_cut_off", "packets", "server_killed"]
+
+BATCH = 20
+
+
+async def every_method(machines: Machines) -> None:
+    """All of the push API, from the fourth host and from a worker, with clients of all gateways."""
+    places = [*itertools.product(HOSTS, DOORS), (HOSTS[0], "one"), (HOSTS[2], "two")]
+    clients = [await machines.connect(*place) for place in places]
+    try:
+        ids = [(await client.read_text()).split()[1] for client in clients]
+        (caller_id, *others), (browser, *rest) = ids, clients
+        callers = Callers(URL, browser)
+        try:
+            await _exercise(callers, rest, others, caller_id)
+        finally:
+            await callers.close()
+    finally:
+        for client in clients:
+            client.sock.close()
+
+
+async def joins(machines: Machines, count: int) -> None:
+    """Joins, each followed at once by a push: by both kinds of client on the fourth host, and in each worker."""
+    async with machines.members() as members:
+        places = [members[number % len(members)] for number in range(count)]
+        with GatewayClient(URL) as blocking:
+            await asyncio.to_thread(_join_and_push, blocking, [member.id for member in places])
+        async with AsyncGatewayClient(URL) as client:
+            for number, member in enumerate(places):
+                await client.join_group(member.id, f"async{number}")
+                await client.send_to_group(f"async{number}", f"async {number}")
+            await client.flush()
+        for at, member in enumerate(members):
+            mine = range(at, count, len(members))
+            expected = [f"{way} {number}" for way in ("blocking", "async") for number in mine]
+            assert await member.has(len(expected)) == expected
+        for member in members[:: len(DOORS)]:
+            await member.says(f"joins {count}")
+            assert await member.has(count) == [f"worker {number}" for number in range(count)]
+            await member.says(json.dumps(["leave_group", [member.id, "room"], {}]))  # of nothing: it is through
+            assert await member.has(1) == ["null"]
+
+
+def _join_and_push(client: GatewayClient, ids: Sequence[str]) -> None:
+    for number, id in enumerate(ids):
+        client.join_group(id, f"blocking{number}")
+        client.send_to_group(f"blocking{number}", f"blocking {number}")
+    client.flush()
+
+
+async def packets(machines: Machines, count: int = 200) -> None:
+    """Pushes to a group with a member of one gateway come to that one's process alone."""
+    async with machines.members() as members:
+        near, far = members[0], members[-1]
+        with GatewayClient(URL) as blocking:
+            blocking.join_group(far.id, "alone")
+            blocking.flush()
+            before = await asyncio.to_thread(machines.packets)
+            for number in range(count):
+                blocking.send_to_group("alone", f"told {number}")
+            assert await far.has(count) == [f"told {number}" for number in range(count)]
+        async with AsyncGatewayClient(URL) as client:
+            for number in range(count):
+                await client.send_to_group("alone", f"told {number}")
+            assert await far.has(count) == [f"told {number}" for number in range(count)]
+        await near.says(f"tells alone {count}")
+        assert await far.has(count) == [f"told {number}" for number in range(count)]
+        after = await asyncio.to_thread(machines.packets)
+        assert [now - then for now, then in zip(after, before, strict=True)] == [0, 0, 0, 0, 0, 3 * count]
+
+
+# A host without its cable
+
+
+class Talk:
+    """A client that says numbers, each when the one before is answered, or is not for a while, and when answers came.
+
+    An answer that was on its way over NATS when the worker's connection broke may be lost; none may come twice.
+    """
+
+    PATIENCE = 1.0
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self.times: list[float] = []
+        self.lost = 0
+        self._last = -1
+        self._over = False
+
+    async def __call__(self) -> None:
+        for number in itertools.count():
+            if self._over:
+                return
+            await self.member.says(str(number))
+            with contextlib.suppress(TimeoutError):
+                while self._last < number:
+                    self._take(await self.member.has(1, self.PATIENCE))
+                continue
+            self.lost += 1
+
+    def _take(self, heard: Sequence[str]) -> None:
+        for text in heard:
+            number, host = text.split(" x ")
+            assert (int(number) > self._last, host) == (True, self.member.host), (text, self._last)
+            self._last = int(number)
+            self.times.append(time.monotonic())
+
+    def stop(self) -> None:
+        self._over = True
+
+    def pause(self, since: float) -> float:
+        """The longest that it waited for an answer from then on, until now."""
+        times = [since, *(moment for moment in self.times if moment > since), time.monotonic()]
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+@contextlib.asynccontextmanager
+async def talking(machines: Machines) -> AsyncIterator[list[Talk]]:
+    """A client of each host's first gateway that talks until the end of the block."""
+    async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        talks = [Talk(await stack.enter_async_context(await machines.member(host))) for host in HOSTS]
+        tasks = [group.create_task(talk()) for talk in talks]
+        try:
+            yield talks
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            raise
+        for talk in talks:
+            talk.stop()
+        await asyncio.gather(*tasks)
+
+
+async def one_host_cut_off(machines: Machines, host: str) -> dict[str, float]:
+    """A host's cable is pulled out, and plugged in again; gives seconds of what took time."""
+    took: dict[str, float] = {}
+    async with machines.members() as members, talking(machines) as talks, AsyncGatewayClient(URL, timeout=1) as client:
+        with GatewayClient(URL, timeout=1, connect_timeout=1) as blocking:
+            there = [member for member in members if member.host != host]
+            for member in members:
+                await client.join_group(member.id, "room")
+            await client.flush()
+            asked = there[0]
+            ways: dict[str, Callable[[], Awaitable[Any]]] = {
+                "client": lambda: asyncio.to_thread(blocking.get_client_id_list_by_group, "room"),
+                "async client": lambda: client.get_client_id_list_by_group("room"),
+                "worker": lambda: _ask_worker(asked, "get_client_id_list_by_group", "room"),
+            }
+            everybody = {member.id for member in members}
+            for way in ways.values():
+                assert set(await way()) == everybody
+            machines.network.unplug(host)
+            began = time.monotonic()
+            rest = {member.id for member in there}
+            times = await asyncio.gather(*(_answered(way, rest, host) for way in ways.values()))
+            took |= {f"gone for {name}": moment - began for name, moment in zip(ways, times, strict=True)}
+            with contextlib.suppress(ClusterError):  # its own connection may have been the one that broke
+                await client.flush()
+            await client.send_to_group("room", "without")
+            for member in there:
+                assert await member.has(1) == ["without"]
+            await _until(lambda: all(talk.times[-1] > max(times) for talk in talks), 20)
+            took |= {f"longest pause on {talk.member.host}": talk.pause(began) for talk in talks}
+            took["answers lost"] = sum(talk.lost for talk in talks)
+
+            machines.network.unplug(host, False)
+            began = time.monotonic()
+            times = await asyncio.gather(*(_answered(way, everybody, host) for way in ways.values()))
+            took |= {f"back for {name}": moment - began for name, moment in zip(ways, times, strict=True)}
+            for number, send in enumerate((client.send_to_group, blocking.send_to_group)):
+                done = send("room", f"again {number}")
+                if done is not None:
+                    await done
+            for member in members:
+                heard = await member.has(2)
+                if heard[0] == "without" and member not in there:  # a server has kept it for the other one
+                    heard = heard[1:] or await member.has(1)
+                heard += await member.has(2 - len(heard))
+                assert sorted(heard) == ["again 0", "again 1"], heard
+    return took
+
+
+async def _ask_worker(member: Member, name: str, *args: Any) -> Any:
+    await member.says(json.dumps([name, args, {}]))
+    while True:
+        [text] = await member.has(1)
+        answer = json.loads(text)
+        if isinstance(answer, list) and answer and answer[0] in ("ClusterError", "ClusterTimeoutError"):
+            raise ClusterError(answer[1])
+        return answer
+
+
+async def _answered(ask: Callable[[], Awaitable[Any]], everybody: set[str], host: str) -> float:
+    """Ask until the answer is in full; gives when that question was asked. Nobody may be missing but by an error."""
+    while True:
+        began = time.monotonic()
+        try:
+            found = set(await ask())
+        except ClusterError as error:
+            if host not in str(error) and "NATS" not in str(error):
+                raise
+            await asyncio.sleep(0.05)
+            continue
+        if found == everybody:
+            return began
+        assert found < everybody  # the other way round: not all are back yet
+        await asyncio.sleep(0.05)
+
+
+async def _until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+# A server that is killed
+
+
+class Batches:
+    """What one process pushes, in batches: those after which `flush` returned have arrived, and of the others perhaps
+    some."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sure: list[int] = []
+        self.unsure: list[int] = []
+        self.errors: set[str] = set()
+        self._first = itertools.count(0, BATCH)
+        self.is_over = False
+
+    def texts(self) -> Iterator[tuple[int, list[str]]]:
+        """The first number of each batch, and what it says."""
+        while not self.is_over:
+            first = next(self._first)
+            yield first, [f"{self.name} {number}" for number in range(first, first + BATCH)]
+
+    def done(self, first: int, error: object = None) -> None:
+        (self.sure if error is None else self.unsure).extend(range(first, first + BATCH))
+        if error is not None:
+            self.errors.add(str(error))
+
+    def check(self, heard: Sequence[int]) -> None:
+        """That one client has heard the right things."""
+        assert list(heard) == sorted(set(heard)), f"{self.name}: twice, or not in order: {heard}"
+        lost = sorted({*self.sure} - {*heard})
+        assert not lost, f"{self.name}: flushed and never heard: {lost}; unsure: {self.unsure}"
+        assert {*heard} <= {*self.sure, *self.unsure}
+
+
+def _block(batches: Batches) -> None:
+    with GatewayClient(URL, timeout=2, connect_timeout=2) as client:
+        for first, texts in batches.texts():
+            problem: ClusterError | None = None
+            for text in texts:
+                try:
+                    client.send_to_group("room", text)
+                except ClusterError as error:
+                    problem = error
+            try:
+                client.flush()
+            except ClusterError as error:
+                problem = error
+            batches.done(first, problem)
+
+
+async def _await(batches: Batches) -> None:
+    async with AsyncGatewayClient(URL, timeout=2, connect_timeout=2) as client:
+        for first, texts in batches.texts():
+            problem: ClusterError | None = None
+            for text in texts:
+                try:
+                    await client.send_to_group("room", text)
+                except ClusterError as error:
+                    problem = error
+            try:
+                await client.flush()
+            except ClusterError as error:
+                problem = error
+            batches.done(first, problem)
+
+
+async def _in_worker(batches: Batches, member: Member) -> None:
+    for first, _ in batches.texts():
+        await member.says(f"batch {first} {BATCH}")
+        try:
+            [answer] = await member.has(1, 15)
+        except TimeoutError:
+            batches.done(first, "no answer")
+            continue
+        word, number, *error = answer.split(" ", 2)
+        assert number == str(first), (answer, first)
+        batches.done(first, None if word == "sure" else error)
+
+
+async def server_killed(machines: Machines, host: str) -> dict[str, int]:
+    """A NATS server is killed under load and started again: what was pushed raised or arrived, once and in order."""
+    async with machines.members() as members, contextlib.AsyncExitStack() as stack:
+        with GatewayClient(URL) as client:
+            for member in members:
+                client.join_group(member.id, "room")
+            client.flush()
+        speakers = [await stack.enter_async_context(await machines.member(each)) for each in HOSTS]
+        batches = [Batches(name) for name in ("blocking", "async", *HOSTS)]
+        work = [asyncio.to_thread(_block, batches[0]), _await(batches[1])]
+        work += [_in_worker(each, speaker) for each, speaker in zip(batches[2:], speakers, strict=True)]
+
+        async def moved_on(count: int) -> None:
+            sizes = [len(each.sure) + count * BATCH for each in batches]
+            await _until(lambda: all(len(each.sure) >= size for each, size in zip(batches, sizes, strict=True)))
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+            try:
+                await moved_on(10)
+                machines.hosts[host].server.stop()
+                await moved_on(10)
+                await asyncio.to_thread(machines.hosts[host].start_server)
+                await moved_on(10)
+            finally:
+                for each in batches:
+                    each.is_over = True
+            await asyncio.gather(*tasks)
+        with GatewayClient(URL) as client:
+            client.send_to_group("room", "the end")
+        for member in members:
+            await _until(lambda member=member: member.heard[-1:] == ["the end"])  # type: ignore[misc]
+            heard = member.heard[:-1]
+            for each in batches:
+                own = [int(text.rpartition(" ")[2]) for text in heard if text.startswith(f"{each.name} ")]
+                each.check(own)
+    print({each.name: each.errors for each in batches if each.errors})
+    return {each.name: len(each.unsure) for each in batches}
