@@ -16,7 +16,7 @@ from tidegate.net.audience import publish
 from tidegate.net.datagrams import Datagrams
 from tidegate.net.endpoint import Endpoint
 from tidegate.net.outbox import Sendable
-from tidegate.net.tls import TLS, follow, make_context
+from tidegate.net.tls import TLS, make_context
 from tidegate.process.callback import Callback
 from tidegate.process.member import Stop
 from tidegate.process.plan import Plan, check_handshake
@@ -173,8 +173,9 @@ class Worker(Server[WorkerSettings]):
         self, endpoint: Endpoint, sockets: Sequence[socket.socket], settings: WorkerSettings, plan: Plan
     ) -> None:
         if self._app is not None:
-            self._asgi = ASGIServer(self._app, endpoint.stats, follow(plan.tls) if plan.tls is not None else None)
-            await self._asgi.start(sockets)
+            self._asgi = ASGIServer(self._app, endpoint)
+            await self._asgi.start()
+            self._accept(self._asgi, sockets, plan)
         elif self.address is not None and self.address.scheme == "udp":
             for sock in sockets:
                 self._listeners.append(await Datagrams.open(endpoint, sock, settings.encoding))

@@ -24,7 +24,9 @@ from tidegate.http import PushApp
 from tidegate.http.methods import METHODS
 from tidegate.http.openapi import describe
 from tidegate.net.asgi import ASGIServer
-from tidegate.net.stats import Stats
+from tidegate.net.codecs import codec_maker
+from tidegate.net.endpoint import Callbacks, Endpoint, Limits
+from tidegate.net.listener import Listener
 
 CHECKS = [
     not_a_server_error,
@@ -67,13 +69,18 @@ def port() -> Iterator[int]:
     ready, over = threading.Event(), threading.Event()
 
     async def main() -> None:
-        server = ASGIServer(PushApp(recorder, TOKEN), Stats())
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            ports.append(sock.getsockname()[1])
-            await server.start([sock])
-            ready.set()
-            await asyncio.to_thread(over.wait)
-            await server.stop(1)
+        endpoint = Endpoint("http", codec_maker("http"), Callbacks(), Limits())
+        server = ASGIServer(PushApp(recorder, TOKEN), endpoint)
+        await server.start()
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setblocking(False)
+        ports.append(sock.getsockname()[1])
+        listener = Listener(server, [sock], None)
+        ready.set()
+        await asyncio.to_thread(over.wait)
+        listener.close()
+        await server.stop(1)
+        endpoint.release()
 
     thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()

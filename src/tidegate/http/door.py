@@ -15,7 +15,7 @@ from tidegate.net.address import parse_address
 from tidegate.net.asgi import ASGIServer
 from tidegate.net.codecs import codec_maker
 from tidegate.net.endpoint import Endpoint, Limits
-from tidegate.net.tls import TLS, follow, make_certificates
+from tidegate.net.tls import TLS, make_certificates
 from tidegate.process.member import Stop
 from tidegate.process.plan import Plan
 from tidegate.process.server import Server, default_name
@@ -78,8 +78,9 @@ class HTTPDoor(Server[DoorSettings]):
         settings: DoorSettings,  # noqa: ARG002
         plan: Plan,
     ) -> None:
-        self._asgi = ASGIServer(self._app, endpoint.stats, follow(plan.tls) if plan.tls is not None else None)
-        await self._asgi.start(sockets)
+        self._asgi = ASGIServer(self._app, endpoint)
+        await self._asgi.start()
+        self._accept(self._asgi, sockets, plan)
 
     async def _leaving(self, stop: Stop) -> None:
         if self._asgi is not None:

@@ -1,4 +1,7 @@
-"""An ASGI app, served by uvicorn in the worker's own loop."""
+"""An ASGI app, served by uvicorn in the worker's own loop, on connections that a `Listener` takes.
+
+Those that uvicorn would take by itself are thrown away where there are no file descriptors.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,12 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from tidegate.errors import ConfigurationError
+from tidegate.net.endpoint import Endpoint
 from tidegate.net.http_guard import Waiting, guarded, throttle, throttled
-from tidegate.net.stats import Stats
 
 __all__ = ["ASGIServer"]
 
@@ -24,17 +26,17 @@ TICKS = 10
 
 
 class ASGIServer:
-    """Serves an app on listening sockets until it is stopped.
+    """Serves an app until it is stopped; a `Door` once it has started.
 
     Args:
         app: an ASGI app.
-        stats: where connections are counted that are closed since no request comes.
+        endpoint: whose connections they are, for logs and counters.
 
     Raises:
         ConfigurationError: where uvicorn is not installed.
     """
 
-    def __init__(self, app: Any, stats: Stats, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, app: Any, endpoint: Endpoint) -> None:
         try:
             import uvicorn
         except ImportError:
@@ -42,7 +44,10 @@ class ASGIServer:
                 "an http:// address is served by uvicorn, which is not installed: pip install 'tidegate[http]'"
             ) from None
 
-        waiting = Waiting(stats)
+        self.name = endpoint.name
+        self.stats = endpoint.stats
+        self.throttle = endpoint.throttle
+        waiting = Waiting(endpoint.stats)
 
         class Server(uvicorn.Server):
             @contextlib.contextmanager
@@ -74,22 +79,32 @@ class ASGIServer:
         log = logging.getLogger("uvicorn.error")
         log.setLevel(logging.WARNING)  # starting and stopping is told elsewhere
         log.addFilter(throttled)
-        config.ssl = context
         self._server = Server(config)
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve from now on.
+    async def start(self) -> None:
+        """Have the app make ready.
 
         Raises:
             RuntimeError: where the app's startup failed; uvicorn has logged why.
         """
-        self._task = asyncio.create_task(self._server.serve(list(sockets)))
+        self._task = asyncio.create_task(self._server.serve([]))
         while not self._server.started:
             if self._task.done():
                 await self._task
                 raise RuntimeError("the ASGI app did not start")
             await asyncio.sleep(0.01)
+
+    def make_connection(self, sock: socket.socket | None) -> asyncio.Protocol:  # noqa: ARG002
+        """Make one of what a listener has taken."""
+        server = self._server
+        protocol: asyncio.Protocol = server.config.http_protocol_class(  # type: ignore[call-arg]
+            config=server.config, server_state=server.server_state, app_state=server.lifespan.state
+        )
+        return protocol
+
+    def give_up(self, connection: Any) -> None:
+        """Nothing has to be done about one that was made and never connected."""
 
     @property
     def connections(self) -> int:

@@ -47,11 +47,6 @@ class Certificates:
         self._look_at = time.monotonic() + LOOK_SECONDS
         self._context = make()
 
-    @property
-    def may_change(self) -> bool:
-        """Whether there are files to look at."""
-        return bool(self._paths)
-
     def context(self) -> ssl.SSLContext:
         """The one for the next connection."""
         self.look()

@@ -22,7 +22,7 @@ from tidegate.net.tls import describe_failure
 if TYPE_CHECKING:
     from tidegate.net.connection import Connection
 
-__all__ = ["Listener"]
+__all__ = ["Door", "Listener"]
 
 logger = logging.getLogger("tidegate")
 

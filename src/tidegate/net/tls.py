@@ -10,7 +10,7 @@ from typing import Any
 from tidegate.errors import ConfigurationError
 from tidegate.net.certificates import Certificates
 
-__all__ = ["TLS", "check_files", "describe_failure", "follow", "load_pair", "make_certificates", "make_context"]
+__all__ = ["TLS", "check_files", "describe_failure", "load_pair", "make_certificates", "make_context"]
 
 FAILURES = {
     "HTTP_REQUEST": "it sent an HTTP request and no TLS",
@@ -64,19 +64,6 @@ def _read_pair(setting: Any) -> tuple[str, str]:
         raise ConfigurationError("ssl is an SSLContext or a pair: (certificate file, key file)")
     certificate, key = map(os.fspath, setting)
     return certificate, key
-
-
-def follow(certificates: Certificates) -> ssl.SSLContext:
-    """Give a context for a server that keeps the one it is given: each handshake goes on with the newest."""
-    context = certificates.context()
-    if not certificates.may_change:
-        return context
-
-    def change(connection: Any, name: str | None, first: ssl.SSLContext) -> None:  # noqa: ARG001
-        connection.context = certificates.context()
-
-    context.sni_callback = change  # which OpenSSL calls also for clients that name nobody
-    return context
 
 
 def describe_failure(error: OSError) -> str:

@@ -21,7 +21,7 @@ from tidegate.net.connection import Connection
 from tidegate.net.datagrams import Datagrams
 from tidegate.net.descriptors import Reserve
 from tidegate.net.endpoint import Callbacks, Endpoint
-from tidegate.net.listener import Listener
+from tidegate.net.listener import Door, Listener
 from tidegate.net.sockets import local_address
 from tidegate.process import context
 from tidegate.process.member import Stop
@@ -96,15 +96,18 @@ class Server(Generic[S]):
 
     async def _serve(self, endpoint: Endpoint, sockets: Sequence[socket.socket], settings: S, plan: Plan) -> None:  # noqa: ARG002
         """Take connections from now on."""
+        self._accept(endpoint, sockets, plan, admits=endpoint.admits, proxy_protocol=plan.gate.proxy_protocol)
+
+    def _accept(self, door: Door, sockets: Sequence[socket.socket], plan: Plan, **more: Any) -> None:
+        """Take them for this one; `more` are parameters of `Listener`."""
         listener = Listener(
-            endpoint,
+            door,
             sockets,
             plan.tls.context if plan.tls is not None else None,
             handshake_seconds=plan.limits.handshake_seconds,
             max_handshakes=plan.limits.max_handshakes,
-            admits=endpoint.admits,
-            proxy_protocol=plan.gate.proxy_protocol,
             reserve=Reserve(),
+            **more,
         )
         self._listeners.append(listener)
 
