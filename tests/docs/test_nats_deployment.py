@@ -14,6 +14,8 @@ from tests.cluster.nats.server import NATS
 from tests.docs.support import ROOT
 from tidegate import App
 from tidegate.cluster.nats.url import parse_nats
+from tidegate.process.settings import GatewaySettings
+from tidegate.process.supervisor import GRACEFUL_SECONDS
 from tidegate.process.target import load, parse_target
 
 FOLDER = ROOT / "docs" / "nats"
@@ -92,7 +94,29 @@ def test_what_is_selected_exists_and_what_is_mounted_is_there() -> None:
             assert each["spec"]["selector"]["app"] in PODS
     assert PODS["nats"]["spec"]["serviceName"] == "nats"
     assert PODS["nats"]["spec"]["replicas"] == len(SERVERS)
-    assert {each["apiVersion"] for each in OBJECTS} == {"v1", "apps/v1"}
+    assert {each["apiVersion"] for each in OBJECTS} == {"v1", "apps/v1", "policy/v1", "networking.k8s.io/v1"}
+
+
+def test_machines_are_emptied_one_at_a_time_and_nobody_joins_the_servers_but_servers() -> None:
+    [budget] = [each["spec"] for each in OBJECTS if each["kind"] == "PodDisruptionBudget"]
+    [policy] = [each["spec"] for each in OBJECTS if each["kind"] == "NetworkPolicy"]
+    nats = {"matchLabels": {"app": "nats"}}
+    assert (budget["maxUnavailable"], budget["selector"], policy["podSelector"]) == (1, nats, nats)
+    routes = [each for each in policy["ingress"] if {"port": 6222} in each["ports"]]
+    assert routes == [{"from": [{"podSelector": nats}], "ports": [{"port": 6222}]}]
+
+
+def test_a_stop_is_a_graceful_one_and_has_the_time_that_it_takes() -> None:
+    lines = (FOLDER / "Dockerfile").read_text().splitlines()
+    assert "STOPSIGNAL SIGQUIT" in lines  # what `tidegate stop -g` sends
+    assert " exec tidegate start " in lines[-1]  # to the supervisor itself
+    longest = GRACEFUL_SECONDS + GatewaySettings().drain_seconds
+    for member in MEMBERS:
+        assert int(SERVICES[member]["stop_grace_period"].removesuffix("s")) > longest
+        pod = PODS[member]["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        waits = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["sleep", "0"])
+        assert pod["terminationGracePeriodSeconds"] > longest + int(waits[1])
 
 
 def test_a_pod_is_reached_at_its_own_address() -> None:
