@@ -266,6 +266,39 @@ def test_only_workers_of_its_zone_serve_a_gateway_and_pushes_go_to_all(nats: Nat
     in_loop(test())
 
 
+def test_workers_replaced_under_load_lose_nothing_and_keep_the_order(nats: NatsServer) -> None:
+    def answers(worker: BusinessWorker) -> None:
+        @worker.on_message
+        async def on_message(client: Any, message: str) -> None:
+            await asyncio.sleep(0.001)
+            client.send(f"{message} to it")
+            worker.send_to_group("room", f"{message} to its group")
+
+    async def test() -> None:
+        async with on_nats(nats) as cluster:
+            members = [await cluster.gateway() for _ in range(2)]
+            workers = [await cluster.worker(set_up=answers)]
+            clients = [await member.connect() for member in members]
+            push = cluster.client()
+            for id, _ in clients:
+                await push.join_group(id, "room")
+            await push.flush()
+            for number in range(300):
+                for name, (_, client) in zip("ab", clients, strict=True):
+                    await client.send_text(f"{name} {number}")
+                if number % 100 == 50:
+                    workers.append(await cluster.worker(set_up=answers))
+                    await workers[-2].stop(reload=True, seconds=10)
+            for name, (_, client) in zip("ab", clients, strict=True):
+                said = [await client.read_text() for _ in range(900)]
+                for sender in "ab":
+                    ways = ["to it", "to its group"] if sender == name else ["to its group"]
+                    expected = [f"{sender} {number} {way}" for number in range(300) for way in ways]
+                    assert [text for text in said if text.startswith(sender)] == expected
+
+    in_loop(test())
+
+
 def test_php_finds_a_gateway_on_nats_through_register(nats: NatsServer) -> None:
     async def test() -> None:
         async with on_nats(nats) as cluster:
