@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from typing import Any
@@ -189,6 +190,24 @@ def test_what_is_too_large_or_too_late_is_counted(run: Runner, hurry: None) -> N
             assert (counted["large_requests"], counted["large_messages"], counted["late_handshakes"]) == (1, 1, 1)
 
     run(main())
+
+
+def test_no_tls_and_no_proxys_header_in_time_is_counted_as_late_too(
+    run: Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tidegate")
+
+    async def main() -> None:
+        secure = Worker("text://127.0.0.1:0", ssl=(CERTIFICATE, KEY), handshake_timeout=1)
+        behind = Worker("text://127.0.0.1:0", proxy_protocol=True, handshake_timeout=1)
+        async with serving(secure) as secure_port, serving(behind) as port:
+            with await Client.connect(secure_port) as first, await Client.connect(port) as second:
+                assert [await first.read_to_end(), await second.read_to_end()] == [b"", b""]
+            assert [stats(worker)["late_handshakes"] for worker in (secure, behind)] == [1, 1]
+
+    run(main())
+    assert "127.0.0.1: no TLS handshake in 1 s" in caplog.text
+    assert "127.0.0.1: no PROXY header in 1 s" in caplog.text
 
 
 # Addresses

@@ -169,6 +169,9 @@ class Listener:
                 self._endpoint.give_up(connection)
             if not isinstance(error, OSError):
                 raise
+            if isinstance(error, ConnectionAbortedError):  # as event loops tell that the time is over
+                reason = f"no TLS handshake in {self._handshake_seconds:g} s"
+                raise TimeoutError(f"{_name(peer)}: {reason}") from error
             raise ConnectionError(f"{_name(peer)}: {describe_failure(error)}") from error
 
     async def _start_behind_proxy(
@@ -177,6 +180,8 @@ class Listener:
         peer = sock.getpeername()
         try:
             origin = await read_origin(sock, self._handshake_seconds)
+        except TimeoutError as error:
+            raise TimeoutError(f"{_name(peer)}: {error}") from error
         except (OSError, ProtocolError) as error:
             raise ConnectionError(f"{_name(peer)}: {error}") from error
 
@@ -207,6 +212,7 @@ class Listener:
         endpoint = self._endpoint
         if isinstance(error, OSError | ProtocolError):  # ssl.SSLError is one, and so is a time-out
             endpoint.stats.handshake_failures += 1
+            endpoint.stats.late_handshakes += isinstance(error, TimeoutError)
             endpoint.throttle.log(logging.INFO, "%s: no connection: %s", endpoint.name, error)
         elif isinstance(error, Exception):  # from the constructor of a user's own protocol
             endpoint.stats.handler_errors += 1

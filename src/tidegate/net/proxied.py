@@ -19,8 +19,8 @@ async def read_origin(sock: socket.socket, seconds: float) -> Origin | None:
     """Read the PROXY header of a connection; gives the client's address, or None where it says none.
 
     Raises:
-        ProtocolError: there is none, or it did not come in time.
-        OSError: the connection broke.
+        ProtocolError: there is none.
+        OSError: the connection broke; TimeoutError: it did not come in time.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Origin | None] = loop.create_future()
@@ -46,7 +46,7 @@ async def read_origin(sock: socket.socket, seconds: float) -> Origin | None:
         async with asyncio.timeout(seconds):
             return await done
     except TimeoutError:
-        raise ProtocolError(f"no PROXY header in {seconds:g} s") from None
+        raise TimeoutError(f"no PROXY header in {seconds:g} s") from None
     finally:
         loop.remove_reader(sock.fileno())
 
