@@ -8,6 +8,7 @@ from tests.fuzz.targets import (
     cluster,
     commands,
     handshakes,
+    nats,
     origins,
     packets,
     php_values,
@@ -20,6 +21,18 @@ __all__ = ["TARGETS"]
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (websockets, handshakes, origins, streams, packets, php_values, cluster, calls, commands, speedups)
+    for module in (
+        websockets,
+        handshakes,
+        origins,
+        streams,
+        packets,
+        php_values,
+        cluster,
+        nats,
+        calls,
+        commands,
+        speedups,
+    )
     for target in module.TARGETS
 }
