@@ -258,7 +258,8 @@ async def noise(field: Field) -> None:
             await enemy.pour(os.urandom(random.randrange(1, 2000)))
             field.counter["bytes"] += 1000
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(enemy.gone.wait(), random.random())
+            async with asyncio.timeout(random.random()):
+                await enemy.gone.wait()
 
 
 async def slow_readers(field: Field) -> None:

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
-from tests.clients import Browser
+from tests.clients import Browser, end
 from tests.flood.attacks import Ports
 from tidegate import AsyncGatewayClient
 from tidegate.errors import TidegateError
@@ -16,6 +16,7 @@ __all__ = ["Honest"]
 
 EVERY = {"echo": 0.01, "come": 0.1, "push": 0.1, "ask over HTTP": 0.2}
 """Seconds between the ends and beginnings of what they do."""
+LAST = "Connection: close\r\n\r\n"
 PATIENCE = 20
 
 
@@ -36,6 +37,7 @@ class Honest:
         self._browser: Browser | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._echoed = 0
+        self._is_over = False
 
     async def __aenter__(self) -> Honest:
         self._browser = await Browser.connect(self._ports.doors["websocket"])
@@ -49,14 +51,13 @@ class Honest:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._is_over = True  # and what is begun is ended
+        await asyncio.gather(*self._tasks)
         assert self._browser is not None
         await self._browser.close()
 
     async def _repeat(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        while not self._is_over:
             begun = time.monotonic()
             try:
                 async with asyncio.timeout(PATIENCE):
@@ -82,10 +83,12 @@ class Honest:
 
     async def _come(self) -> None:
         browser = await Browser.connect(self._ports.doors["websocket"])
-        browser.send("here")
-        while (text := await browser.receive()) != "here":
-            assert text is not None, f"one that came was closed with {browser.close_code}"
-        await browser.close()
+        try:
+            browser.send("here")
+            while (text := await browser.receive()) != "here":
+                assert text is not None, f"one that came was closed with {browser.close_code}"
+        finally:
+            await browser.close()
 
     async def _push(self) -> None:
         async with AsyncGatewayClient(f"127.0.0.1:{self._ports.register}") as push:
@@ -95,9 +98,9 @@ class Honest:
     async def _ask(self) -> None:
         host = f"127.0.0.1:{self._ports.http}"
         reader, writer = await asyncio.open_connection("127.0.0.1", self._ports.http)
-        writer.write(
-            b"GET /?method=getAllClientCount HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % host.encode()
-        )
-        answer = await reader.read()
-        assert answer.startswith(b"HTTP/1.1 200 "), answer
-        writer.close()
+        try:
+            writer.write(f"GET /?method=getAllClientCount HTTP/1.1\r\nHost: {host}\r\n{LAST}".encode())
+            answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 200 "), answer
+        finally:
+            await end(writer)

@@ -124,7 +124,7 @@ async def hostile(app: App) -> AsyncIterator[Hostile]:
         await made.read()
         yield made
     finally:
-        process.stdin.close()  # type: ignore[union-attr]
+        process.kill()
         await process.wait()
 
 
