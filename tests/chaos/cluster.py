@@ -43,12 +43,12 @@ CODE = """
 import asyncio
 from tidegate import App, BusinessWorker, Gateway, Register
 
-CLUSTER = "127.0.0.1:{register}"
+CLUSTER = "{cluster}"
 business = BusinessWorker(cluster=CLUSTER, name="business")
 app = App(
     Register(CLUSTER, name="register"),
     Gateway("websocket://127.0.0.1:{port}", name="web", count={gateways}, start_port={inner}, cluster=CLUSTER,
-            ping_interval=1),
+            ping_interval=3),
     business,
 )
 
@@ -80,25 +80,25 @@ async def later(client, number, seconds, more):
 class App:
     """The app.
 
+    Args:
+        nats: the URL of a NATS server on which its members meet, in place of its Register.
+
     Attributes:
+        address: where its members meet, as push clients are given it.
         counters: the last that each process was heard to have counted, by role and pid.
         rows: of the last status.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nats: str | None = None) -> None:
         self.place = Place(folder)
-        self.register, self.port, self.inner = free_port(), free_port(), free_ports(GATEWAYS)
+        self.port, self.inner = free_port(), free_ports(GATEWAYS)
+        self.address = nats or f"127.0.0.1:{free_port()}"
         self.counters: dict[tuple[str, int], dict[str, int]] = {}
         self.rows: list[dict[str, Any]] = []
-        self.place.write(CODE.format(register=self.register, port=self.port, gateways=GATEWAYS, inner=self.inner))
+        self.place.write(CODE.format(cluster=self.address, port=self.port, gateways=GATEWAYS, inner=self.inner))
         self.count = WORKERS[0]
         self.set_count(self.count)
         self._socket: Path | None = None
-
-    @property
-    def address(self) -> str:
-        """As push clients are given it."""
-        return f"127.0.0.1:{self.register}"
 
     def set_count(self, count: int) -> None:
         """Have so many workers, once it is reloaded."""

@@ -39,13 +39,16 @@ class Outcome:
         return f"troubles: {done}{refused}\nerrors that the push client raised: {raised}\n\n{self.account}"
 
 
-def run(folder: Path, seconds: float, seed: int, *, clients: int = 30, pause: float = 1.0) -> Outcome:
+def run(
+    folder: Path, seconds: float, seed: int, *, clients: int = 30, pause: float = 1.0, nats: str | None = None
+) -> Outcome:
     """Start the app, make trouble under traffic for so long, let it settle, and account.
 
     Args:
         pause: seconds between two troubles, on average.
+        nats: of `App`.
     """
-    app = App(folder)
+    app = App(folder, nats)
     try:
         app.start()
         troubles = Troubles(app, seed, pause)
