@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from tests.fuzz.source import Source, reads
 from tests.fuzz.target import Target
-from tidegate.cluster.nats.entries import read_position
 from tidegate.cluster.nats.headers import encode_headers, parse_headers
+from tidegate.cluster.nats.lease import ID_SIZE
+from tidegate.cluster.nats.members import encode_gateway, gateway_key, read_gateways
 from tidegate.cluster.nats.parts import PART, ROOM, Joiner, Splitter
 from tidegate.cluster.nats.protocol import Event, Message, Parser
 from tidegate.cluster.nats.subjects import address_of_token, address_token, name_token
@@ -69,17 +71,24 @@ def run_parts(data: bytes) -> None:
 
 
 def run_names(data: bytes) -> None:
-    """Any name is one token of a subject, no other's; what is no token or position is a ValueError or ProtocolError."""
+    """Any name is one token of a subject, no other's; what is no token of an address is a ValueError."""
     token = name_token(data or b"-")
     assert token
     assert not set(token) & set(" .*>\r\n\t")
     text = data.decode("latin-1")
-    for read in (address_of_token, read_position):
-        try:
-            read(text)
-        except (ValueError, ProtocolError):
-            continue
+    with contextlib.suppress(ValueError):
+        address_of_token(text)
     assert address_of_token(address_token("10.0.0.1:2900")) == "10.0.0.1:2900"
+
+
+def run_members(data: bytes) -> None:
+    """What stands in the bucket is gateways, or no entry."""
+    source = Source(data)
+    entries = {}
+    while not source.is_empty:
+        key = source.piece().decode("latin-1")
+        entries[key] = source.piece()
+    assert len(read_gateways(entries)) <= len(entries)
 
 
 def streams() -> Iterator[bytes]:
@@ -96,14 +105,19 @@ def headers() -> list[bytes]:
     return [b"NATS/1.0\r\n\r\n", b"NATS/1.0 100 Idle Heartbeat\r\nA: b\r\na:c\r\n\r\n", b"NATS/1.0 503\r\n\r\n"]
 
 
+def members() -> Iterator[bytes]:
+    address = "127.0.0.1:2900"
+    key, value = gateway_key(address).encode(), bytes(ID_SIZE) + encode_gateway(address, "", "1")
+    yield b"%c%s%c%s" % (len(key), key, len(value), value)
+    yield b"\1a\2[]"
+
+
 def names() -> list[bytes]:
     return [
         b"room.1",
         "世界".encode(),
         b"\xff *>",
         b"10-0-0-1-2900",
-        b"$JS.ACK.KV_b.c.1.23.4.1700000000000000000.5",
-        b"$JS.ACK.d.h.KV_b.c.1.23.4.1700000000000000000.5.r",
     ]
 
 
@@ -115,5 +129,6 @@ TARGETS = (
         run_parts,
         lambda: [b"\0\0" + bytes(1000), b"\7\x08them 1 0 2" + bytes(range(256)) * 3, b"\1\x08us 1 1 4" + bytes(900)],
     ),
+    Target("nats-members", run_members, members),
     Target("nats-names", run_names, names),
 )
