@@ -188,6 +188,27 @@ def test_others_wait_for_the_rest_of_a_command_but_not_for_long(run: Runner, mon
     run(main())
 
 
+def test_many_that_end_no_command_are_waited_for_together(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "PATIENCE", 0.3)
+
+    async def main() -> None:
+        async with gateway() as place:
+            slow = [await Peer.connect(place.inner) for _ in range(8)]
+            for peer in slow:
+                await peer.send(LARGE[:1000])
+            inner = place.gateway._inner
+            assert inner is not None
+            await until(lambda: sum(link._packets.is_amid for link in inner._links) == len(slow))
+            begun = asyncio.get_running_loop().time()
+            with await Peer.connect(place.inner) as other:
+                assert await other.ask(commands.IS_ONLINE, 1) == b"i:0;"
+            assert asyncio.get_running_loop().time() - begun < 4 * 0.3
+            for peer in slow:
+                peer.sock.close()
+
+    run(main())
+
+
 def test_a_stranger_holds_nobody_up(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrivals, "PATIENCE", 1000)
 

@@ -87,12 +87,14 @@ class Arrivals(Generic[A]):
             self._serve(link, runs)
 
     def _has_to_wait(self, link: A) -> bool:
+        has_to = False
         for other in tuple(self._fresh) if len(self._fresh) > 1 else ():
             if other is link:
-                return False
+                break
+            # Each is asked, so that all are waited for at the same time and not one after the other.
             if other in self._waiting or (other.is_amid and self._is_waited_for(other)):
-                return True
-        return False
+                has_to = True
+        return has_to
 
     def _is_waited_for(self, link: A) -> bool:
         deadline = self._fresh[link]
