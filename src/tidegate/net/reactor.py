@@ -170,8 +170,9 @@ class Reactor:
         """Write to some of the crowd; gives those that are to be flushed by themselves."""
         crowd = self._crowd
         count = min(SLICE, len(crowd), 1 + SLICE_BYTES // (1 + crowd[0].queued_bytes))
-        # Who was written to before its turn came may stand in line twice, and is written to once.
-        some = list(dict.fromkeys(crowd.popleft() for _ in range(count)))
+        some = [crowd.popleft() for _ in range(count)]
+        if len(set(some)) < count:  # who was written to before its turn came stands in line twice
+            some = list(dict.fromkeys(some))
         try:
             return write_together(some)
         except Exception:
