@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from tests.cluster.nats.server import NatsServer
 from tests.cluster.nats.support import namespace
-from tests.net.support import WebSocketClient
+from tests.net.support import WebSocketClient, until
 from tests.ports import free_port
 from tidegate import AsyncGatewayClient, BusinessWorker, Gateway, GatewayClient, Register
 from tidegate.net.loops import new_event_loop
@@ -45,6 +45,19 @@ class Member:
         own_port = client.sock.getsockname()[1]
         number = next(each.id for each in self.gateway.connections.values() if each.remote_port == own_port)
         return format_client_id(pack_ip("127.0.0.1"), self._inner, number), client
+
+    async def lose_nats(self, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Its connection breaks; it is there again when this returns."""
+        presence = self.gateway._presence
+        assert presence is not None
+        assert presence.door is not None
+        connector = presence.door.client._connector
+        assert connector.link is not None
+        connector.link.destroy()
+        await until(lambda: not self.is_on_nats)
+        if meanwhile is not None:
+            await meanwhile()
+        await until(lambda: self.is_on_nats)
 
     async def vanish(self) -> None:
         """Be gone from NATS as a process is that was killed: nobody is told."""

@@ -105,6 +105,41 @@ def test_a_silent_gateway_is_named_by_queries_and_flush(nats: NatsServer) -> Non
     in_loop(test())
 
 
+def test_a_flush_tells_what_was_pushed_while_a_gateway_was_away_from_nats(nats: NatsServer) -> None:
+    async def test() -> None:
+        async with on_nats(nats) as cluster:
+            away, _ = [await cluster.gateway() for _ in range(2)]
+            push, blocking = cluster.client(), cluster.blocking()
+            id, client = await away.connect()
+            await push.bind_uid(id, "kim")
+            await push.flush()
+            await asyncio.to_thread(blocking.flush)
+            await away.lose_nats(lambda: push.send_to_uid("kim", "lost"))
+            with pytest.raises(ClusterError, match=f"gateway {away.address} was away from NATS since the last flush"):
+                await push.flush()
+            await asyncio.to_thread(blocking.flush)  # it had not pushed anything
+            await push.send_to_uid("kim", "here")
+            await push.flush()
+
+            def pushes() -> None:
+                blocking.send_to_uid("kim", "here too")
+                came_back()
+                with pytest.raises(ClusterError, match=f"gateway {away.address} was away from NATS"):
+                    blocking.flush()
+                blocking.flush()
+
+            loop = asyncio.get_running_loop()
+
+            def came_back() -> None:
+                asyncio.run_coroutine_threadsafe(away.lose_nats(), loop).result(20)
+
+            await asyncio.to_thread(pushes)
+            await push.send_to_client(id, END)
+            assert await heard(client) == ["here", "here too"]
+
+    in_loop(test())
+
+
 def _count(push: GatewayClient) -> int:
     try:
         return push.get_all_client_count()

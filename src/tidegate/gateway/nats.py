@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from tidegate.client.nats.returns import encode_return
 from tidegate.cluster.nats.bucket import Bucket
 from tidegate.cluster.nats.client import NatsClient
 from tidegate.cluster.nats.lease import Lease
@@ -22,7 +24,7 @@ from tidegate.gateway.commander import Commander
 from tidegate.gateway.copies import Copies
 from tidegate.gateway.interest import Interest
 from tidegate.net.throttle import Throttle
-from tidegate.wire.commands import PUSH_ID, SCALAR, SEND_TO_ONE
+from tidegate.wire.commands import MARK, PUSH_ID, SCALAR, SEND_TO_ONE
 from tidegate.wire.runs import Run, packets_of, scan_runs
 
 __all__ = ["NatsDoor"]
@@ -55,7 +57,14 @@ class NatsDoor:
     """
 
     def __init__(self, name: str, place: NatsPlace, address: str, zone: str, max_packet_size: int) -> None:
-        self.client = NatsClient(place, self._received, name=f"tidegate gateway {address}", hold_seconds=HOLD_SECONDS)
+        self.client = NatsClient(
+            place,
+            self._received,
+            name=f"tidegate gateway {address}",
+            on_state=self._state_changed,
+            hold_seconds=HOLD_SECONDS,
+        )
+        self._back: float | None = None  # when it was on NATS again, if ever it was away
         self.interest = Interest(self.client, self.client.subjects)
         self.copies = Copies()
         self.packets = self.bad_commands = self.unanswered = 0
@@ -134,6 +143,10 @@ class NatsDoor:
         await self.leave()
         await self.client.stop()
 
+    def _state_changed(self, is_there: bool) -> None:
+        if is_there and self.client.counters.connections > 1:
+            self._back = time.monotonic()
+
     # What comes
 
     def _received(self, messages: Sequence[Message]) -> None:
@@ -171,6 +184,9 @@ class NatsDoor:
         command, number, flags, _, bodies, *_ = run
         self.packets += len(bodies)
         if command == SEND_TO_ONE and flags == SCALAR and self._commander.send_all_to_one(number, bodies):
+            return
+        if command == MARK:
+            answers.append(encode_return(None if self._back is None else time.monotonic() - self._back))
             return
         for packet in packets_of(run):
             try:

@@ -33,6 +33,7 @@ __all__ = [
     "PATCH_SESSION",
     "PING",
     "PROGRESS",
+    "MARK",
     "PUSH_ID",
     "QUERY",
     "RAW",
@@ -105,6 +106,7 @@ PATCH_SESSION: Final = 214
 SEND_TO_UID_COUNTED: Final = 215
 RENEW_AUTH: Final = 216
 PUSH_ID: Final = 217
+MARK: Final = 218
 
 MORE: Final = b"more"
 """Ext data of an answer to QUERY that goes on in the next one of its number."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from tidegate.client import forks
@@ -12,7 +13,8 @@ from tidegate.client.call import Call
 from tidegate.client.known import KnownGateways
 from tidegate.client.nats.elsewhere import BlockingElsewhere
 from tidegate.client.nats.outbound import Joined, Outbound, Parcel
-from tidegate.client.nats.regathering import GATHER_SECONDS, MARKER, PAUSE_SECONDS, PROBE_SECONDS, Regathering
+from tidegate.client.nats.regathering import GATHER_SECONDS, PAUSE_SECONDS, PROBE_SECONDS, Regathering
+from tidegate.client.nats.returns import MARKER, check_returns
 from tidegate.client.nats.routing import answers_of, requests_of, route, stranger
 from tidegate.client.nats.silent import Silent
 from tidegate.cluster.nats.blocking import BlockingNatsClient
@@ -40,9 +42,10 @@ class Kept:
         lock: of `outbound`; nobody waits for NATS while holding it.
         connection: the number of the one on which the gateways are known to be there.
         silent: who does not answer.
+        unflushed: of each thread, when it sent the first of those that it has not flushed.
     """
 
-    __slots__ = ("connection", "known", "lock", "lookup", "outbound", "questions", "silent")
+    __slots__ = ("connection", "known", "lock", "lookup", "outbound", "questions", "silent", "unflushed")
 
     def __init__(self, outbound: Outbound) -> None:
         self.outbound = outbound
@@ -52,6 +55,7 @@ class Kept:
         self.known = KnownGateways()
         self.connection = 1
         self.silent = Silent()
+        self.unflushed = threading.local()
 
 
 class BlockingNatsPush:
@@ -97,6 +101,8 @@ class BlockingNatsPush:
         self._send(kept, parcels)
 
     def _send(self, kept: Kept, parcels: Sequence[Parcel]) -> None:
+        if getattr(kept.unflushed, "since", None) is None:
+            kept.unflushed.since = time.monotonic()
         plain = [message for parcel in parcels if parcel.joined is None for message in parcel.messages]
         if plain:
             self._client.publish_all(plain)
@@ -143,7 +149,8 @@ class BlockingNatsPush:
         """
         kept = self._now()
         problems: list[ClusterError] = []
-        for step in (lambda: self._gather(kept, [(each, MARKER) for each in self._gateways(kept)]), self._client.flush):
+        since, kept.unflushed.since = getattr(kept.unflushed, "since", None), None
+        for step in (partial(self._mark, kept, since), self._client.flush):
             try:
                 step()
             except ClusterError as error:
@@ -152,6 +159,10 @@ class BlockingNatsPush:
             raise one_error(problems)
         asked = [(self._subjects.gateway(each), MARKER) for each in kept.known.last.all]
         self._elsewhere.ask(self._client, asked)
+
+    def _mark(self, kept: Kept, since: float | None) -> None:
+        answers = self._gather(kept, [(each, MARKER) for each in self._gateways(kept)])
+        check_returns(answers, since, time.monotonic())
 
     def _gather(self, kept: Kept, requests: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, bytes]]:
         began = time.monotonic()

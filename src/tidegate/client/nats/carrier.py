@@ -10,12 +10,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from tidegate.client.call import Call
 from tidegate.client.nats.elsewhere import Elsewhere
 from tidegate.client.nats.outbound import Joined, Outbound, Parcel
-from tidegate.client.nats.regathering import GATHER_SECONDS, MARKER, PAUSE_SECONDS, PROBE_SECONDS, Regathering
+from tidegate.client.nats.regathering import GATHER_SECONDS, PAUSE_SECONDS, PROBE_SECONDS, Regathering
+from tidegate.client.nats.returns import MARKER, check_returns
 from tidegate.client.nats.routing import Copies, answers_of, requests_of
 from tidegate.cluster.nats.bucket import Bucket
 from tidegate.cluster.nats.client import NatsClient
@@ -77,6 +79,7 @@ class NatsCarrier:
         self._limit = limit
         self._tell_lost = lost
         self._lost = 0  # since the last flush
+        self._unflushed: float | None = None  # when the first of those was sent that no flush has waited for
         self._loop = asyncio.get_running_loop()
         self._is_due = False
         self._clear = asyncio.Event()  # nothing is held, and nothing needs to be
@@ -154,7 +157,10 @@ class NatsCarrier:
     def publish(self) -> None:
         """Send now what is to leave at the end of this turn; where that can't be, it is held."""
         self._is_due = False
-        for parcel in self._outbound.take():
+        parcels = self._outbound.take()
+        if parcels and self._unflushed is None:
+            self._unflushed = time.monotonic()
+        for parcel in parcels:
             if self._is_open and not self._held and not self.client.is_full:
                 self._send(parcel)
             else:
@@ -312,10 +318,14 @@ class NatsCarrier:
         Raises:
             ClusterError: one did not answer.
         """
+        await self._mark(seconds, None)
+
+    async def _mark(self, seconds: float, since: float | None) -> None:
         await self.ready(seconds)
         requests = [(address, MARKER) for address in self.members.gateways]
         outcomes = await self.client.gather([(self.subjects.gateway(each), MARKER) for each, _ in requests], seconds)
-        answers_of(requests, outcomes, self.members.gateways, seconds)
+        answers = answers_of(requests, outcomes, self.members.gateways, seconds)
+        check_returns(answers, since, time.monotonic())
 
     async def flush(self, seconds: float) -> None:
         """Wait until every gateway has carried out all that was sent before, and listens to the names that it was told.
@@ -324,9 +334,11 @@ class NatsCarrier:
             ClusterError: one did not answer, or something sent since the last flush was or may be lost.
         """
         problems: list[ClusterError] = []
-        for step in (self.carried_out, self.client.flush):
+        self.publish()
+        since, self._unflushed = self._unflushed, None
+        for step in (partial(self._mark, seconds, since), partial(self.client.flush, seconds)):
             try:
-                await step(seconds)
+                await step()
             except ClusterError as error:
                 problems.append(error)
         if not problems:

@@ -10,15 +10,11 @@ from collections.abc import Collection, Sequence
 
 from tidegate.cluster.nats.protocol import Message
 from tidegate.errors import ClusterError
-from tidegate.wire.commands import IS_ONLINE
-from tidegate.wire.packet import pack
 
-__all__ = ["GATHER_SECONDS", "MARKER", "PAUSE_SECONDS", "PROBE_SECONDS", "Regathering"]
+__all__ = ["GATHER_SECONDS", "PAUSE_SECONDS", "PROBE_SECONDS", "Regathering"]
 
 logger = logging.getLogger("tidegate")
 
-MARKER = pack(IS_ONLINE)
-"""A query that asks nothing: its answer says that all that was sent before has been carried out."""
 PROBE_SECONDS = 0.25
 """For each to answer, before it is asked again."""
 GATHER_SECONDS = 3.0
