@@ -307,6 +307,7 @@ def test_php_finds_a_gateway_on_nats_through_register(nats: NatsServer) -> None:
             id, client = await member.connect()
             push = cluster.client()
             await push.bind_uid(id, "kim")
+            await push.flush()
             with GatewayClient(register) as beside:
 
                 def work() -> None:
@@ -315,6 +316,7 @@ def test_php_finds_a_gateway_on_nats_through_register(nats: NatsServer) -> None:
                     beside.flush()
 
                 await asyncio.to_thread(work)
+            await push.flush()
             await push.send_to_group("room", "by NATS")
             assert [await client.read_text() for _ in range(2)] == ["by the inner port", "by NATS"]
 
