@@ -17,7 +17,7 @@ from tidegate.errors import ClusterError
 
 __all__ = ["every_method", "joins", "one_host_cut_off", "packets", "server_killed"]
 
-BATCH = 20
+BATCH = 200
 
 
 async def every_method(machines: Machines) -> None:
