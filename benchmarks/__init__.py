@@ -13,7 +13,7 @@
 | growth | one push, while the cluster grows |
 | scale | messages per CPU second with one, two and four gateway processes |
 | cluster | a push through 4, 8, 16 and 32 gateways, on NATS and on a Register |
-| all | all of these |
+| all | all of these but `cluster` |
 | peers | fanout, room and echo of other servers, as far as they are installed (see peers/README.md) |
 | report | draws a chart of what --json has written |
 

@@ -4,9 +4,9 @@ Four gateways are real processes, the others simulated: gateways without clients
 GatewayClient, and then a worker, pushes to the group until the member has read and checked all messages: pushes a
 second, microseconds of CPU time a push, the caller's own and everybody else's (gateways, NATS server), and packets
 that the gateways received. Then nobody does anything, and what remains is what members do to be known: on NATS each
-gateway renews its entry every second, and whoever watches is told. The reference is the same by a Register, in a full
-mesh. Gateways, worker and NATS server share a core, so that a rate by the clock shrinks with whatever is done in the
-cluster, while on machines of their own it would not.
+gateway renews its entry every second, and says so to whoever listens. The reference is the same by a Register, in a
+full mesh. Gateways, worker and NATS server share a core, so that a rate by the clock shrinks with whatever is done in
+the cluster, while on machines of their own it would not.
 """
 
 from __future__ import annotations
@@ -175,9 +175,9 @@ def run(
         for before in alone:
             watched = at_rest(nats, idle)
             told = watchers * sizes[-1]  # each of each gateway, in a second
-            unit = "µs of CPU time a renewal and watcher"
-            add("who watches", unit, (watched.simulated - before.simulated) / told)
-            add("the NATS server for who watches", unit, (watched.server - before.server) / told)
+            unit = "µs of CPU time a second, by gateway and listener"
+            add("who listens to gateways", unit, (watched.simulated - before.simulated) / told)
+            add("the NATS server for who listens", unit, (watched.server - before.server) / told)
     return list(rows.values())
 
 
