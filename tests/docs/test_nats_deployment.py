@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,19 @@ def test_machines_are_emptied_one_at_a_time_and_nobody_joins_the_servers_but_ser
     assert (budget["maxUnavailable"], budget["selector"], policy["podSelector"]) == (1, nats, nats)
     routes = [each for each in policy["ingress"] if {"port": 6222} in each["ports"]]
     assert routes == [{"from": [{"podSelector": nats}], "ports": [{"port": 6222}]}]
+
+
+def test_a_server_that_leaves_lets_its_clients_go_one_by_one() -> None:
+    seconds = [int(each) for each in re.findall(r"^lame_duck_\w+: (\d+)s$", CONF, re.M)]
+    assert len(seconds) == 2
+    for number in range(3):
+        server = SERVICES[f"nats-{number}"]
+        assert server["stop_signal"] == "SIGUSR2"
+        assert int(server["stop_grace_period"].removesuffix("s")) > sum(seconds)
+    pod = PODS["nats"]["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] > sum(seconds)
+    command = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert command == ["nats-server", "--signal", "ldm=1"]
 
 
 def test_a_stop_is_a_graceful_one_and_has_the_time_that_it_takes() -> None:
