@@ -172,6 +172,11 @@ class Machines:
         for host in self.hosts.values():
             host.ready()
 
+    def known(self) -> list[int]:
+        """How many gateways each worker knows of."""
+        rows = [row for host in self.hosts.values() for row in host.place.processes()]
+        return [row["extra"]["nats_gateways"] for row in rows if row["role"].startswith("business")]
+
     def packets(self) -> list[int]:
         """Of all gateways."""
         return [count for host in self.hosts.values() for count in host.packets()]

@@ -52,9 +52,10 @@ async def joins(machines: Machines, count: int) -> None:
             mine = range(at, count, len(members))
             expected = [f"{way} {number}" for way in ("blocking", "async") for number in mine]
             assert await member.has(len(expected)) == expected
+        share = count // len(HOSTS)  # with what it is in by now, fewer than a client may be in
         for member in members[:: len(DOORS)]:
-            await member.says(f"joins {count}")
-            assert await member.has(count) == [f"worker {number}" for number in range(count)]
+            await member.says(f"joins {share}")
+            assert await member.has(share) == [f"worker {number}" for number in range(share)]
             await member.says(json.dumps(["leave_group", [member.id, "room"], {}]))  # of nothing: it is through
             assert await member.has(1) == ["null"]
 
@@ -165,8 +166,8 @@ async def one_host_cut_off(machines: Machines, host: str) -> dict[str, float]:
                 "worker": lambda: _ask_worker(asked, "get_client_id_list_by_group", "room"),
             }
             everybody = {member.id for member in members}
-            for way in ways.values():
-                assert set(await way()) == everybody
+            for way in ways.values():  # at once, but for what a host that was cut off a moment ago has left behind
+                await _answered(way, everybody, host)
             machines.network.unplug(host)
             began = time.monotonic()
             rest = {member.id for member in there}
