@@ -205,10 +205,14 @@ class Machines:
             ]
 
     async def leader(self) -> str:
-        """The host whose server leads the bucket."""
-        async with bucket(URL) as found:
-            info = await found._api("STREAM.INFO", {})
-        return next(address for address, host in self.hosts.items() if host.server.name == info["cluster"]["leader"])
+        """The host whose server leads the bucket, once there is one."""
+        names = {host.server.name: address for address, host in self.hosts.items()}
+        async with bucket(URL) as found, asyncio.timeout(30):
+            while True:
+                info = await found._api("STREAM.INFO", {})
+                if (leader := info["cluster"].get("leader")) in names:
+                    return names[leader]
+                await asyncio.sleep(0.1)
 
     async def whole(self, seconds: float = 30) -> None:
         """Wait until each server names all gateways: one that was away has to catch up."""

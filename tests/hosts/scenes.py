@@ -347,5 +347,4 @@ async def server_killed(machines: Machines, host: str) -> dict[str, int]:
             for each in batches:
                 own = [int(text.rpartition(" ")[2]) for text in heard if text.startswith(f"{each.name} ")]
                 each.check(own)
-    print({each.name: each.errors for each in batches if each.errors})
     return {each.name: len(each.unsure) for each in batches}
