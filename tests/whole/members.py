@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from tests.cluster.nats.server import NatsServer
@@ -46,18 +46,16 @@ class Member:
         number = next(each.id for each in self.gateway.connections.values() if each.remote_port == own_port)
         return format_client_id(pack_ip("127.0.0.1"), self._inner, number), client
 
-    async def lose_nats(self, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def lose_nats(self) -> None:
         """Its connection breaks; it is there again when this returns."""
         presence = self.gateway._presence
         assert presence is not None
         assert presence.door is not None
-        connector = presence.door.client._connector
-        assert connector.link is not None
-        connector.link.destroy()
-        await until(lambda: not self.is_on_nats)
-        if meanwhile is not None:
-            await meanwhile()
-        await until(lambda: self.is_on_nats)
+        client = presence.door.client
+        before, link = client.counters.connections, client._connector.link
+        assert link is not None
+        link.destroy()
+        await until(lambda: client.counters.connections > before)
 
     async def vanish(self) -> None:
         """Be gone from NATS as a process is that was killed: nobody is told."""
