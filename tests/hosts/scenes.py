@@ -325,16 +325,16 @@ async def server_killed(machines: Machines, host: str) -> dict[str, int]:
 
         async def moved_on(count: int) -> None:
             sizes = [len(each.sure) + count * BATCH for each in batches]
-            await _until(lambda: all(len(each.sure) >= size for each, size in zip(batches, sizes, strict=True)))
+            await _until(lambda: all(len(each.sure) >= size for each, size in zip(batches, sizes, strict=True)), 60)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
             try:
-                await moved_on(10)
+                await moved_on(5)
                 machines.hosts[host].server.stop()
-                await moved_on(10)
+                await moved_on(5)
                 await asyncio.to_thread(machines.hosts[host].start_server)
-                await moved_on(10)
+                await moved_on(5)
             finally:
                 for each in batches:
                     each.is_over = True

@@ -16,7 +16,7 @@ from tests.hosts.scenes import every_method, joins, one_host_cut_off, packets, s
 
 GONE_SECONDS = 5.0
 """Within which nobody knows of a gateway any more that can't be reached."""
-SLACK = 2.5
+SLACK = 5.0
 """For a question that is under way, and a machine with other things to do."""
 
 
