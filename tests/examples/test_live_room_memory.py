@@ -208,7 +208,7 @@ def test_connections_from_before_a_restart_of_redis_are_not_used(load: Load, red
 
 @needs_redis
 def test_many_who_come_at_once_are_all_counted(load: Load, redis: RedisServer) -> None:
-    module = load(redis.url)
+    module = load(redis.url, WAIT_SECONDS=30, SOCKET_SECONDS=30)
 
     async def test() -> None:
         async with cluster(module.business) as c:
