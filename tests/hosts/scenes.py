@@ -18,6 +18,8 @@ from tidegate.errors import ClusterError
 __all__ = ["every_method", "joins", "one_host_cut_off", "packets", "server_killed"]
 
 BATCH = 200
+BREATH = 0.1
+"""Seconds between two batches, and a fifth of it between two numbers, so that there is time for everybody else."""
 
 
 async def every_method(machines: Machines) -> None:
@@ -114,6 +116,7 @@ class Talk:
             with contextlib.suppress(TimeoutError):
                 while self._last < number:
                     self._take(await self.member.has(1, self.PATIENCE))
+                await asyncio.sleep(BREATH / 5)
                 continue
             self.lost += 1
 
@@ -280,6 +283,7 @@ def _block(batches: Batches) -> None:
             except ClusterError as error:
                 problem = error
             batches.done(first, problem)
+            time.sleep(BREATH)
 
 
 async def _await(batches: Batches) -> None:
@@ -296,6 +300,7 @@ async def _await(batches: Batches) -> None:
             except ClusterError as error:
                 problem = error
             batches.done(first, problem)
+            await asyncio.sleep(BREATH)
 
 
 async def _in_worker(batches: Batches, member: Member) -> None:
@@ -309,6 +314,7 @@ async def _in_worker(batches: Batches, member: Member) -> None:
         word, number, *error = answer.split(" ", 2)
         assert number == str(first), (answer, first)
         batches.done(first, None if word == "sure" else error)
+        await asyncio.sleep(BREATH)
 
 
 async def server_killed(machines: Machines, host: str) -> dict[str, int]:
@@ -330,11 +336,11 @@ async def server_killed(machines: Machines, host: str) -> dict[str, int]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
             try:
-                await moved_on(5)
+                await moved_on(3)
                 machines.hosts[host].server.stop()
-                await moved_on(5)
+                await moved_on(3)
                 await asyncio.to_thread(machines.hosts[host].start_server)
-                await moved_on(5)
+                await moved_on(3)
             finally:
                 for each in batches:
                     each.is_over = True

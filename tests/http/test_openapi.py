@@ -105,7 +105,7 @@ def test_requests_made_from_the_document_are_answered_as_it_says(
     operation = OPERATIONS[label]
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=4, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=2, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def check(case: Any) -> None:
         url = f"http://127.0.0.1:{port}"
         case.call_and_validate(base_url=url, session=session, checks=CHECKS, headers=HEADERS)

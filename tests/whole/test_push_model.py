@@ -95,7 +95,7 @@ class Pushing(RuleBasedStateMachine):
         client = self.draw(data)
         self.do(self.push.close_client(self.id_of(client), last))
         if client.is_here:
-            self.deliver([client] if last is not None else [], last or b"")
+            self.deliver([] if last is None else [client], b"" if last is None else last)
             self.model.leave(client)
 
     # Uids, groups and sessions
