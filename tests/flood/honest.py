@@ -95,7 +95,7 @@ class Honest:
         while True:
             try:
                 return await Browser.connect(self._ports.doors["websocket"])
-            except ConnectionResetError:
+            except (ConnectionResetError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.01)
 
     async def _push(self) -> None:
