@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# More by hand, EXAMPLES=1000; the fuzzer goes deeper.
+settings.register_profile("tests", max_examples=int(os.environ.get("EXAMPLES", "50")))
+settings.load_profile("tests")
 
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 

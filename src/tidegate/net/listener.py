@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
@@ -129,6 +130,8 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in EXHAUSTED:
+                    if reserve is not None:
+                        reserve.note(sys.maxsize)
                     self._pause(listening, error.strerror)
                     return
                 continue  # that connection was gone before it was taken

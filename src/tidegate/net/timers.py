@@ -17,7 +17,11 @@ _live: weakref.WeakSet[Timer] = weakref.WeakSet()  # a loop holds those that it 
 
 
 class Timer:
-    """A function that is to be called, once or again and again."""
+    """A function that is to be called, once or again and again.
+
+    Attributes:
+        task: of a call that is under way, where the function is `async`.
+    """
 
     def __init__(self, seconds: float, repeat: bool, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if seconds < 0 or (repeat and seconds == 0):
@@ -30,7 +34,7 @@ class Timer:
         self._repeat = repeat
         self._fn = fn
         self._args = args
-        self._task: asyncio.Future[Any] | None = None
+        self.task: asyncio.Future[Any] | None = None
         self._cancelled = False
         self._due = self._loop.time() + seconds
         self._handle = self._loop.call_at(self._due, self._call)
@@ -45,15 +49,15 @@ class Timer:
         try:
             result = self._fn(*self._args)
             if inspect.isawaitable(result):
-                self._task = asyncio.ensure_future(result)
-                self._task.add_done_callback(self._done)
+                self.task = asyncio.ensure_future(result)
+                self.task.add_done_callback(self._done)
                 return
         except Exception:
             logger.exception("the timer's function %s failed", _name(self._fn))
         self._again()
 
     def _done(self, task: asyncio.Future[Any]) -> None:
-        self._task = None
+        self.task = None
         if not task.cancelled() and (error := task.exception()):
             logger.error("the timer's function %s failed", _name(self._fn), exc_info=error)
         self._again()

@@ -7,7 +7,7 @@ import contextlib
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tidegate.app import App
 from tidegate.business.worker import BusinessWorker
@@ -44,6 +44,7 @@ class Cluster:
     """
 
     def __init__(self, secret_key: str, errors: list[Exception]) -> None:
+        self._other_timers = timers_of(asyncio.get_running_loop())
         self.address = ""
         self.secret_key = secret_key
         self.errors = errors
@@ -163,6 +164,7 @@ class Cluster:
         for part in parts:
             await self._start(part)
             stack.push_async_callback(part.stop, seconds=STOP_SECONDS, whole=True)
+        stack.push_async_callback(self._end_timers)
         stack.push_async_callback(self._say_goodbye)
 
     async def _start(self, part: Part) -> None:
@@ -173,6 +175,18 @@ class Cluster:
         await part.listen()
         if isinstance(part, BusinessWorker):
             self._workers.append(part)
+
+    def _cancel_timers(self) -> list[asyncio.Future[Any]]:
+        """Cancel those made since it was; gives their calls that are under way."""
+        timers = timers_of(asyncio.get_running_loop()) - self._other_timers
+        for timer in timers:
+            timer.cancel()
+        return [timer.task for timer in timers if timer.task is not None]
+
+    async def _end_timers(self) -> None:
+        """Before what they ask is gone."""
+        if calls := self._cancel_timers():
+            await asyncio.wait(calls, timeout=STOP_SECONDS)
 
     async def _say_goodbye(self) -> None:
         """Have all handled, then close the clients while everything works, so that handlers see them go."""
@@ -212,8 +226,6 @@ async def cluster(
         ConfigurationError: a member that can't be, or is none.
     """
     parts = list(_parts(members))
-    loop = asyncio.get_running_loop()
-    timers = timers_of(loop)
     with collect() as problems:
         running = Cluster(secret_key, problems.errors)
         try:
@@ -224,8 +236,7 @@ async def cluster(
             problems.explain(failure)
             raise
         finally:
-            for timer in timers_of(loop) - timers:
-                timer.cancel()
+            running._cancel_timers()
         if raise_errors:
             problems.check()
 
