@@ -6,7 +6,6 @@ Commands come as bytes on links, many in a read, and clients read slowly or not,
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.fuzz.targets.php_values import read_tree, replaced
 from tests.gateway.model import BINARY, CLOSE, TEXT, Frame, Model, ModelClient
 from tests.gateway.played import PlayedClient, PlayedGateway
+from tests.gateway.reading import as_map, key, listed, read_frames
 from tidegate.net import audience
 from tidegate.protocols.frames import make_frame
 from tidegate.wire import commands, php
@@ -52,30 +52,6 @@ values = st.recursive(
     max_leaves=4,
 )
 sessions = st.dictionaries(st.sampled_from(["a", "b", "c", "7"]), values, max_size=3)
-
-
-def read_frames(data: bytes) -> list[Frame]:
-    """What a server sent."""
-    frames = []
-    while data:
-        first, size, start = data[0], data[1], 2
-        if size == 126:
-            size, start = int.from_bytes(data[2:4]), 4
-        payload, data = data[start : start + size], data[start + size :]
-        if first & 0x40:
-            payload = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff")
-        frames.append((first & 15, payload))
-    return frames
-
-
-def listed(names: Iterable[bytes]) -> list[Any]:
-    """As PHP writes names in JSON: numbers for some."""
-    return [7 if name == b"7" else name.decode() for name in names]
-
-
-def key(name: bytes) -> Any:
-    """A name as a key in an answer."""
-    return php.loads(php.dumps_key(name))
 
 
 class Commands(RuleBasedStateMachine):
@@ -439,11 +415,6 @@ class Commands(RuleBasedStateMachine):
         assert {uid: list(clients) for uid, clients in tables.uids.items()} == self.model.uids
         assert {name: list(clients) for name, clients in tables.groups.items()} == self.model.groups
         assert self.gateway.inner.bad_commands == self.bad
-
-
-def as_map(value: Any) -> dict[Any, Any]:
-    """An answer's array, which reads as a list where its keys happen to be 0, 1, 2 …"""
-    return dict(enumerate(value)) if isinstance(value, list) else value
 
 
 Commands.TestCase.settings = settings(
