@@ -15,6 +15,17 @@ from tests.ports import free_port
 
 PHP_REFUSAL = b"Bad request for Register service. Request info(IP:127.0.0.1, Request Buffer:...).\n"
 
+ANSWERS_IN_HTTP = "what listens there answers in HTTP: it is a web server, or the public port of a WebSocket gateway"
+STRANGERS = {
+    "NATS": (
+        b'INFO {"server_id":"NA","version":"2.12.0","headers":true,"max_payload":1048576}\r\n-ERR \'Unknown\'\r\n',
+        "what listens there is a NATS server, whose address is written nats://{}",
+    ),
+    "HTTP": (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", ANSWERS_IN_HTTP),
+    "HTTP/0.9": (b"<!DOCTYPE HTML>\n<html>\n", ANSWERS_IN_HTTP),
+}
+"""What may listen where a Register was looked for: its first words, and what is said of it ({} is the address)."""
+
 
 def listing(*addresses: str, **more: Any) -> bytes:
     """Register's line."""

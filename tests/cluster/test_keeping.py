@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.support import PHP_REFUSAL, ScriptedRegister, listing
+from tests.cluster.support import PHP_REFUSAL, STRANGERS, ScriptedRegister, listing
 from tests.net.support import Runner, until
 from tests.ports import free_port
 from tidegate.cluster import keeper
@@ -122,6 +122,21 @@ def test_a_refusal_is_logged_once_as_an_error_and_tried_again(
     assert "hush" not in error
     (warning,) = messages(caplog)
     assert "is there again" in warning
+
+
+@pytest.mark.parametrize(("line", "what"), STRANGERS.values(), ids=STRANGERS)
+def test_what_listens_in_a_registers_place_is_named_where_it_says_so(
+    run: Runner, hurry: None, caplog: pytest.LogCaptureFixture, line: bytes, what: str
+) -> None:
+    async def main() -> None:
+        async with ScriptedRegister(hangs_up=True, first=line) as register:
+            announcement = announcing(register)
+            await until(lambda: register.accepted > 2)
+            await announcement.stop()
+            (error,) = messages(caplog, logging.ERROR)
+            assert error.startswith(f"Register {register.place}: {what.format(register.place)}. Trying again every")
+
+    run(main())
 
 
 @pytest.mark.parametrize("times", [1, 2])

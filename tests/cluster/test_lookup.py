@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.support import PHP_REFUSAL, ScriptedRegister, listing
+from tests.cluster.support import PHP_REFUSAL, STRANGERS, ScriptedRegister, listing
 from tests.net.support import Runner
 from tests.ports import free_port
 from tidegate.cluster.lookup import look_up, look_up_async
@@ -140,6 +140,17 @@ def test_a_refusal_names_the_register_and_never_the_secret(run: Runner, ask: Loo
             assert "secret_key" in text
             assert "hush" not in text
             assert register.accepted == (1 if answer else 2)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("line", "what"), STRANGERS.values(), ids=STRANGERS)
+def test_what_listens_in_its_place_is_named_where_it_says_so(run: Runner, ask: LookUp, line: bytes, what: str) -> None:
+    async def main() -> None:
+        async with ScriptedRegister(first=line, hangs_up=True) as register:
+            told = str(await failure(ask([register.place], "hush", 2, 2)))
+            assert told == f"Register {register.place} gave no list: {what.format(register.place)}"
+            assert register.accepted == 1
 
     run(main())
 

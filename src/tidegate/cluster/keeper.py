@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate.cluster.lines import LineReader
 from tidegate.cluster.place import split_place
-from tidegate.cluster.reasons import cause_of_refusal, reason_of
+from tidegate.cluster.reasons import cause_of_refusal, no_register, reason_of
 from tidegate.cluster.trust import Trust
 from tidegate.errors import ProtocolError
 from tidegate.net.link import Link, connect_link
@@ -139,7 +139,7 @@ class Keeper:
             try:
                 message = parse_line(line)
             except ProtocolError:  # PHP's Register says in plain text why it hangs up
-                self._refused()
+                self._refused(no_register(self.register, line))
                 link.destroy()
                 return
             if message["event"] == "ping":
@@ -196,8 +196,9 @@ class Keeper:
         else:
             self._report(AWAY, "it hung up")
 
-    def _refused(self) -> None:
-        self._report(REFUSED, f"it refuses us, most likely because {cause_of_refusal(self._trust is not None)}")
+    def _refused(self, what: str | None = None) -> None:
+        cause = f"it refuses us, most likely because {cause_of_refusal(self._trust is not None)}, or it is no Register"
+        self._report(REFUSED, what or cause)
 
     def _report(self, state: int, reason: str) -> None:
         """Log that there is no connection, once and not each second."""

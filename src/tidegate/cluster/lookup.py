@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from tidegate.cluster.lines import LineReader
 from tidegate.cluster.place import split_place
-from tidegate.cluster.reasons import cause_of_refusal, one_error, reason_of
+from tidegate.cluster.reasons import cause_of_refusal, no_register, one_error, reason_of
 from tidegate.cluster.trust import Trust
 from tidegate.errors import ClusterError, ClusterTimeoutError, ProtocolError
 from tidegate.wire.register_line import Addresses, parse_line, read_addresses, worker_connect
@@ -86,7 +86,7 @@ class Inquiry:
             try:
                 message = parse_line(line)
             except ProtocolError:
-                raise self._refused() from None
+                raise self._misled(line) from None
             if message["event"] != "ping":
                 return self._answer(message)
         if self._reader.error is not None:
@@ -106,7 +106,14 @@ class Inquiry:
 
     def _refused(self) -> ClusterError:
         cause = cause_of_refusal(self._is_secure)
-        return ClusterError(f"Register {self.register} refused to answer, most likely because {cause}")
+        return ClusterError(
+            f"Register {self.register} refused to answer, most likely because {cause}, or it is no Register"
+        )
+
+    def _misled(self, line: bytes) -> ClusterError:
+        """It says what no Tidegate's Register would; PHP's says in plain text why it hangs up."""
+        what = no_register(self.register, line)
+        return self._refused() if what is None else ClusterError(f"Register {self.register} gave no list: {what}")
 
     def unreachable(self, error: OSError) -> ClusterError:
         """What failing to connect is to the caller."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
-__all__ = ["cause_of_refusal", "one_error", "reason_of"]
+__all__ = ["cause_of_refusal", "no_register", "one_error", "reason_of"]
 
 NO_TLS = "what listens there speaks no TLS, and cluster_ssl is set here"
 REASONS = {
@@ -40,6 +40,15 @@ def cause_of_refusal(is_secure: bool) -> str:
     """Why one hangs up without a word, most likely."""
     other = "does not trust our certificate (cluster_ssl)" if is_secure else "has cluster_ssl and this side has not"
     return f"its secret_key is another one, or it {other}"
+
+
+def no_register(register: str, line: bytes) -> str | None:
+    """What listens at an address instead of a Register, by the first line it sends; None where that tells nothing."""
+    if line.startswith(b"INFO {"):  # a NATS server greets so, before it is asked anything
+        return f"what listens there is a NATS server, whose address is written nats://{register}"
+    if line.startswith((b"HTTP/", b"<")):  # a page without a head answers what is no HTTP/1.x
+        return "what listens there answers in HTTP: it is a web server, or the public port of a WebSocket gateway"
+    return None
 
 
 def one_error(problems: Iterable[ClusterError]) -> ClusterError:
