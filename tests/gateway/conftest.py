@@ -11,6 +11,8 @@ from tests.gateway.scripted import World
 from tests.net.support import LOOPS, Runner
 from tidegate.net import reactor
 
+pytest.register_assert_rewrite("tests.gateway.answers")  # for what was answered to be shown where it is wrong
+
 
 @pytest.fixture(params=sorted(LOOPS))
 def run(request: pytest.FixtureRequest) -> Runner:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.fuzz.targets.php_values import read_tree, replaced
+from tests.gateway.answers import compare_answers
 from tests.gateway.model import BINARY, CLOSE, TEXT, Frame, Model, ModelClient
 from tests.gateway.played import PlayedClient, PlayedGateway
-from tests.gateway.reading import as_map, key, listed, read_frames
+from tests.gateway.reading import as_map, listed, read_frames
 from tidegate.net import audience
 from tidegate.protocols.frames import make_frame
 from tidegate.wire import commands, php
@@ -345,44 +346,11 @@ class Commands(RuleBasedStateMachine):
     @rule(is_worker=st.booleans())
     def compare_all(self, is_worker: bool = False) -> None:
         """All that can be asked is answered as the model has it."""
-        model, here = self.model, self.model.here()
 
         def ask(command: int, number: int = 0, ext: Any = b"") -> Any:
             return self.ask(command, number, ext, is_worker)
 
-        assert ask(commands.GET_CLIENT_COUNT_BY_GROUP) == len(here)
-        assert ask(commands.GET_GROUP_ID_LIST) == [key(name) for name in model.groups]
-        uids = {key(name): model.uids.get(name, []) for name in SPOKEN}
-        assert as_map(ask(commands.BATCH_GET_CLIENT_ID_BY_UID, ext=listed(SPOKEN))) == uids
-        counts = {key(name): len(model.groups.get(name, ())) for name in SPOKEN}
-        assert as_map(ask(commands.BATCH_GET_CLIENT_COUNT_BY_GROUP, ext=listed(SPOKEN))) == counts
-        for name in NAMES:
-            assert ask(commands.GET_CLIENT_ID_BY_UID, ext=name) == model.uids.get(name, [])
-            assert ask(commands.GET_CLIENT_COUNT_BY_GROUP, ext=name) == len(model.groups.get(name, ()))
-            members = model.groups.get(name, [])
-            assert list(as_map(ask(commands.GET_CLIENT_SESSIONS_BY_GROUP, ext=name))) == members
-        rows = as_map(ask(commands.SELECT, ext={"fields": ["uid", "groups"], "where": []}))
-        assert list(rows) == [client.id for client in here]
-        for client in here:
-            uid = None if client.uid is None else php.loads(php.dump_bytes(client.uid))
-            assert rows[client.id]["uid"] == uid
-            groups = rows[client.id]["groups"]
-            assert (groups is None) == (client.groups is None)
-            assert list(as_map(groups or {})) == [key(name) for name in client.groups or ()]
-        self.compare_each(ask)
-
-    def compare_each(self, ask: Any) -> None:
-        sessions = as_map(ask(commands.GET_ALL_CLIENT_SESSIONS))
-        assert list(sessions) == [client.id for client in self.model.here()]
-        for number, client in self.model.everyone.items():
-            assert ask(commands.IS_ONLINE, number) == client.is_here
-            session = ask(commands.GET_SESSION_BY_CLIENT_ID, number)
-            if not client.is_here:
-                assert session is None
-            else:
-                assert read_tree(php.dumps(session)) == (client.session or {})
-                stored = sessions[number]
-                assert (read_tree(stored.encode()) if stored else {}) == (client.session or {})
+        compare_answers(ask, self.model, NAMES, SPOKEN)
 
     @rule(data=st.data(), uids=spoken, groups=spoken)
     def select(self, data: st.DataObject, uids: list[bytes], groups: list[bytes]) -> None:

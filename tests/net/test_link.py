@@ -3,92 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from tests.net.support import Client, Runner, turns, until
+from tests.net.links import CountingSocket, Owner, linked
+from tests.net.support import Runner, turns, until
 from tidegate.errors import ProtocolError
-from tidegate.net.link import Link, connect_link
-from tidegate.net.reactor import READ_BUFFER_SIZE, Reactor
-
-
-class Letters:
-    """Reads single bytes as items, runs of one letter as one; `!` is a mistake."""
-
-    def __init__(self) -> None:
-        self.error: ProtocolError | None = None
-        self.size = 0
-
-    def feed(self, data: memoryview) -> list[Any]:
-        text = bytes(data)
-        self.size += len(text)
-        if b"!" in text:
-            self.error = ProtocolError("a cry")
-            text = text[: text.index(b"!")]
-        return [text] if text else []
-
-
-class Owner:
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.received = bytearray()
-        self.reads: list[int] = []
-        self.drained = 0
-        self.lost: list[Exception | None] = []
-
-    def link_received(self, link: Link, items: list[bytes]) -> None:
-        self.reads.append(sum(map(len, items)))
-        self.received += b"".join(items)
-
-    def link_drained(self, link: Link) -> None:
-        self.drained += 1
-
-    def link_lost(self, link: Link, error: Exception | None) -> None:
-        self.lost.append(error)
-
-
-class CountingSocket(socket.socket):
-    """Counts the writes that go past the transport."""
-
-    writes: list[int]
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        sent = super().send(data, flags)
-        self.writes.append(sent)
-        return sent
-
-
-@contextlib.asynccontextmanager
-async def linked(owner: Owner | None = None, *, small: bool = False, **how: Any) -> AsyncIterator[tuple[Link, Client]]:
-    """A link, and the other end of its connection.
-
-    Args:
-        small: the system holds little of what is sent on it.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        if small:
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
-        near = CountingSocket(socket.AF_INET, socket.SOCK_STREAM)
-        near.writes = []
-        if small:
-            near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
-        near.connect(server.getsockname())
-        near.setblocking(False)
-        far, _ = server.accept()
-    far.setblocking(False)
-    _, link = await asyncio.get_running_loop().create_connection(
-        lambda: Link(owner or Owner(), Letters(), sock=near, **how), sock=near
-    )
-    with Client(far) as client:
-        yield link, client
-    link.destroy()
-    await until(lambda: link.is_closed)
+from tidegate.net.link import Link
+from tidegate.net.reactor import READ_BUFFER_SIZE
 
 
 def writes(link: Link) -> list[int]:
@@ -361,70 +285,6 @@ def test_a_connection_that_breaks_ends_the_link_with_an_error(run: Runner) -> No
                 await turns(1)
             assert len(owner.lost) == 1
             assert isinstance(owner.lost[0], OSError)
-
-    run(main())
-
-
-def test_connecting_gives_a_link_that_has_keepalive(run: Runner) -> None:
-    async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-            link = await connect_link(Link, "localhost", port, 5, Owner(), Letters(), limit=77)
-            assert link.peer == ("127.0.0.1", port)
-            assert link._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-            link.close()
-            await until(lambda: link.is_closed)
-
-    run(main())
-
-
-def test_nobody_there_is_an_os_error_and_nothing_stays(run: Runner) -> None:
-    async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-        with pytest.raises(ConnectionRefusedError):
-            await connect_link(Link, "127.0.0.1", port, 5, Owner(), Letters())
-        with pytest.raises(OSError, match=r".+"):
-            await connect_link(Link, "no.such.host.invalid", port, 5, Owner(), Letters())
-
-    run(main())
-
-
-def full_server() -> tuple[socket.socket, list[socket.socket]]:
-    """One that accepts nobody, and has no room for more who wait."""
-    server = socket.create_server(("127.0.0.1", 0), backlog=0)
-    waiting = []
-    for _ in range(4):
-        sock = socket.socket()
-        sock.setblocking(False)
-        sock.connect_ex(server.getsockname())
-        waiting.append(sock)
-    return server, waiting
-
-
-def test_a_connection_that_is_not_made_in_time_is_a_time_out(run: Runner) -> None:
-    async def main() -> None:
-        server, waiting = full_server()
-        try:
-            with pytest.raises(TimeoutError):
-                await connect_link(Link, *server.getsockname(), 0.1, Owner(), Letters())
-        finally:
-            for sock in (server, *waiting):
-                sock.close()
-
-    run(main())
-
-
-def test_connecting_can_be_cancelled_at_any_turn(run: Runner) -> None:
-    async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
-            for patience in range(12):
-                task = asyncio.create_task(connect_link(Link, *server.getsockname(), 5, Owner(), Letters()))
-                await turns(patience)
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    (await task).destroy()
-                await until(lambda: asyncio.get_running_loop() not in Reactor._running)
 
     run(main())
 
