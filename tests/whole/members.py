@@ -77,8 +77,15 @@ class OnNats:
     """
 
     def __init__(self, server: NatsServer, stack: contextlib.AsyncExitStack) -> None:
-        self.url = f"{server.url}/{namespace()}"
+        self._namespace = namespace()
+        self.url = f"{server.url}/{self._namespace}"
         self._stack = stack
+
+    def beside(self, server: NatsServer, options: str) -> OnNats:
+        """The same cluster, by another server and with options in its URL."""
+        other = OnNats(server, self._stack)
+        other.url = f"{server.url}/{self._namespace}?{options}"
+        return other
 
     async def gateway(self, *, inner: int | None = None, **settings: Any) -> Member:
         """Start one; clients speak WebSocket to it."""

@@ -7,6 +7,7 @@ in its order.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -100,13 +101,13 @@ class NatsDoor:
         client.start()
         try:
             await client.connected(seconds)
-            await self._join()
+            await self._bucket.open(seconds)
+            await self._take_address()
         except ClusterError as error:
             logger.warning("%s: not known on NATS yet, it serves all the same: %s", self._name, error)
             self._joining = asyncio.get_running_loop().create_task(self._join_later())
 
-    async def _join(self) -> None:
-        await self._bucket.open()
+    async def _take_address(self) -> None:
         if not await self._lease.take():
             raise ConfigurationError(
                 f"gateway {self._name!r}: another gateway of {self._place} has the address {self._address} already: "
@@ -116,17 +117,29 @@ class NatsDoor:
         self._received(early)
 
     async def _join_later(self) -> None:
+        problem = ""
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             try:
                 await self.client.connected(HOLD_SECONDS)
-                await self._join()
+                await self._bucket.open()
             except ClusterError:
                 continue
-            except ConfigurationError as error:
-                logger.error("%s: NOT KNOWN ON NATS: %s", self._name, error)
-                self._lost()
-            return
+            except ConfigurationError as error:  # of another server, or once it reaches more of them, it may be none
+                if str(error) != problem:
+                    problem = str(error)
+                    logger.error("%s: NOT KNOWN ON NATS: %s", self._name, error)
+                continue
+            with contextlib.suppress(ClusterError):
+                await self._take_address_late()
+                return
+
+    async def _take_address_late(self) -> None:
+        try:
+            await self._take_address()
+        except ConfigurationError as error:
+            logger.error("%s: NOT KNOWN ON NATS: %s", self._name, error)
+            self._lost()
 
     def _lost(self) -> None:
         """Another process has this address: what is published for it is not for us."""

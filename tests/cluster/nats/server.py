@@ -120,3 +120,20 @@ def nats_cluster(folder: Path, count: int = 3, *, jetstream: bool = True) -> Seq
         )
         for number, port in enumerate(ports)
     ]
+
+
+def hub_and_leaf(folder: Path, *, leaf_keeps: bool = False) -> tuple[NatsServer, NatsServer]:
+    """A server whose JetStream is the domain hub, and a leaf node of it; they are not started.
+
+    Args:
+        leaf_keeps: whether the leaf node has a JetStream of its own.
+    """
+    port = free_port()
+    hub = NatsServer(
+        folder,
+        f'leafnodes {{ listen: 127.0.0.1:{port} }}\njetstream {{ store_dir: "{folder / "hub"}", domain: hub }}',
+        name="hub",
+    )
+    kept = f'jetstream {{ store_dir: "{folder / "leaf"}", domain: leaf }}' if leaf_keeps else ""
+    remote = f'remotes: [{{ url: "nats-leaf://127.0.0.1:{port}" }}]'
+    return hub, NatsServer(folder, f'leafnodes {{ reconnect: "100ms", {remote} }}\n{kept}', name="leaf")

@@ -61,3 +61,6 @@ def test_the_subjects_of_a_namespace() -> None:
     assert subjects.gateway("127.0.0.1:2900") == "ns.gateway.127-0-0-1-2900"
     assert subjects.inbox("x") == "ns.inbox.x"
     assert subjects.bucket == "ns_members"
+    assert (subjects.api, subjects.stored) == ("$JS.API", "")
+    assert Subjects("ns", "hub").api == "$JS.hub.API"
+    assert Subjects("ns", "hub").stored == "$JS.hub.API."

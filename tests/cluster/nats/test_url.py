@@ -38,6 +38,13 @@ def test_files_stand_behind() -> None:
     assert parse_nats("tls://h", {}).needs_tls
 
 
+def test_the_domain_of_jetstream_stands_behind_or_in_the_environment() -> None:
+    assert parse_nats("nats://h", {}).js_domain == ""
+    environ = {"TIDEGATE_NATS_JS_DOMAIN": "hub"}
+    assert parse_nats("nats://h", environ).js_domain == "hub"
+    assert parse_nats("nats://u:p@h?js_domain=other", environ).js_domain == "other"
+
+
 def test_what_is_left_out_may_be_in_the_environment() -> None:
     environ = {"TIDEGATE_NATS_TOKEN": "t", "TIDEGATE_NATS_TLS_CA": "/a"}
     place = parse_nats("nats://h", environ)
@@ -65,6 +72,7 @@ def test_what_is_left_out_may_be_in_the_environment() -> None:
         "nats://one@a,nats://two@b",
         "nats://h?colour=red",
         "nats://h?creds=",
+        "nats://h?js_domain=a.b",
         "nats://h?tls_cert=/c",
         "nats://h#x",
         "nats://[::1",

@@ -40,7 +40,7 @@ class BlockingNatsClient:
     def __init__(
         self, place: NatsPlace, *, name: str = "tidegate", connect_timeout: float = 3, timeout: float = 5
     ) -> None:
-        self.subjects = Subjects(place.namespace)
+        self.subjects = Subjects(place.namespace, place.js_domain)
         self.counters = Counters()
         self._place = place
         self._name = name
@@ -232,7 +232,7 @@ class BlockingNatsClient:
         Raises:
             ClusterError: JetStream could not be asked.
         """
-        listing = Listing(name, pattern)
+        listing = Listing(name, pattern, api=self.subjects.api)
         while not listing.is_done:
             self.collect(listing.subject, listing.request(), listing.take)
             if listing.error is not None:

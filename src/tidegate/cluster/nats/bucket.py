@@ -131,7 +131,7 @@ class Bucket:
         Raises:
             ClusterError: JetStream could not be asked.
         """
-        listing = Listing(self.name, pattern)
+        listing = Listing(self.name, pattern, api=self.client.subjects.api)
         while not listing.is_done:
             await self.client.collect(listing.subject, listing.request(), listing.take, self._timeout)
             if listing.error is not None:
@@ -144,7 +144,8 @@ class Bucket:
         headers = {"Nats-TTL": f"{ttl}s", **(fields or {})}
         if revision is not None:
             headers["Nats-Expected-Last-Subject-Sequence"] = str(revision)
-        message = await self.client.request(key_subject(self.name, key), value, self._timeout, headers)
+        subject = self.client.subjects.stored + key_subject(self.name, key)
+        message = await self.client.request(subject, value, self._timeout, headers)
         try:
             return int(read_answer(message)["seq"])
         except JetStreamError as error:
@@ -163,8 +164,8 @@ class Bucket:
             try:
                 await self._api("STREAM.CREATE", self._config(replicas))
             except NobodyListensError:
-                if info.fields.get("jetstream"):
-                    raise  # it is just starting
+                if self.client.subjects.stored or info.fields.get("jetstream"):
+                    raise  # it is just starting, or the link to its domain is
                 raise ConfigurationError(DISABLED) from None
             except JetStreamError as error:
                 if error.code in IN_USE:
@@ -204,5 +205,6 @@ class Bucket:
         }
 
     async def _api(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
-        message: Message = await self.client.request(f"$JS.API.{what}.{self._stream}", encode_body(body), self._timeout)
+        subject = f"{self.client.subjects.api}.{what}.{self._stream}"
+        message: Message = await self.client.request(subject, encode_body(body), self._timeout)
         return read_answer(message)

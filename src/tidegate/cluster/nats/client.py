@@ -67,7 +67,7 @@ class NatsClient:
         hold_seconds: float = 0,
     ) -> None:
         self.id = secrets.token_hex(8)
-        self.subjects = Subjects(place.namespace)
+        self.subjects = Subjects(place.namespace, place.js_domain)
         self.counters = Counters()
         self._take = on_messages
         self._tell = on_state

@@ -49,6 +49,9 @@ class Listing:
 
     A step is a request to `subject` with `request()`, to which there are many answers; `take` tells which is the last.
 
+    Args:
+        api: what the subjects of JetStream's API begin with.
+
     Attributes:
         entries: what was found: values by key.
         revisions: of these.
@@ -56,8 +59,8 @@ class Listing:
         error: what the server says is wrong.
     """
 
-    def __init__(self, bucket: str, pattern: str = ">") -> None:
-        self.subject = f"$JS.API.DIRECT.GET.{stream_name(bucket)}"
+    def __init__(self, bucket: str, pattern: str = ">", *, api: str) -> None:
+        self.subject = f"{api}.DIRECT.GET.{stream_name(bucket)}"
         self.entries: dict[str, bytes] = {}
         self.revisions: dict[str, int] = {}
         self.is_done = False

@@ -15,7 +15,8 @@ NEEDED = (2, 11)
 
 DISABLED = (
     "JetStream is not enabled for this account of NATS, and the cluster keeps its members there: start the "
-    "servers with 'jetstream {}' in their configuration, or with -js"
+    "servers with 'jetstream {}' in their configuration, or with -js; at a leaf node, name the domain of the JetStream "
+    "behind it: nats://host?js_domain=name"
 )
 DISABLED_CODES = {10039, 10076}
 MISSING = {10037, 10059}

@@ -55,18 +55,23 @@ class Subjects:
 
     Args:
         namespace: what all of them begin with, so that clusters on the same servers keep apart.
+        js_domain: of the JetStream that keeps the members, where it is not the one beside the client.
 
     Attributes:
         all: of pushes that every gateway takes.
         bucket: the name of the key-value bucket where members announce themselves.
+        api: what the subjects of JetStream's API begin with.
+        stored: what stands before the subject of an entry that is written.
     """
 
-    __slots__ = ("_beat", "_gateway", "_group", "_inbox", "_uid", "all", "bucket", "namespace")
+    __slots__ = ("_beat", "_gateway", "_group", "_inbox", "_uid", "all", "api", "bucket", "namespace", "stored")
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, js_domain: str = "") -> None:
         self.namespace = namespace
         self.all = f"{namespace}.all"
         self.bucket = f"{namespace}_members"
+        self.api = f"$JS.{js_domain}.API" if js_domain else "$JS.API"
+        self.stored = f"{self.api}." if js_domain else ""
         self._uid = f"{namespace}.uid."
         self._group = f"{namespace}.group."
         self._gateway = f"{namespace}.gateway."

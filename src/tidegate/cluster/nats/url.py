@@ -19,10 +19,11 @@ DEFAULT_PORT = 4222
 DEFAULT_NAMESPACE = "tidegate"
 SCHEMES = ("nats", "tls")
 FILES = ("creds", "tls_ca", "tls_cert", "tls_key")
+OPTIONS = (*FILES, "js_domain")
 SECRETS = ("user", "password", "token")
 EXAMPLE = "write nats://host:4222, or nats://user:password@host:4222,nats://host2:4222/name"
 
-_namespace = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_word = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _host = re.compile(r"[^\s\[\]/@?#,]+")
 _userinfo = re.compile(r"//.*@", re.DOTALL)
 
@@ -73,6 +74,7 @@ class NatsPlace:
     """Where a cluster on NATS is, and how to come in.
 
     Attributes:
+        js_domain: of the JetStream that keeps the members; empty for that of the servers themselves.
         needs_tls: whether nothing may be said to a server that offers no TLS.
         goes_round: whether the servers that these tell of are used as well.
     """
@@ -81,6 +83,7 @@ class NatsPlace:
     namespace: str = DEFAULT_NAMESPACE
     credentials: Credentials = Credentials()
     files: Files = Files()
+    js_domain: str = ""
     needs_tls: bool = False
     goes_round: bool = True
 
@@ -148,8 +151,8 @@ class _Found:
 
     def _read_options(self, query: str) -> None:
         for name, value in parse_qsl(query, keep_blank_values=True):
-            if name not in FILES:
-                raise self._wrong(f"an option that is not known (there are {', '.join(FILES)})")
+            if name not in OPTIONS:
+                raise self._wrong(f"an option that is not known (there are {', '.join(OPTIONS)})")
             if self._options.setdefault(name, value) != value or not value:
                 raise self._wrong(f"two values for {name}, or an empty one")
 
@@ -158,11 +161,11 @@ class _Found:
         if len(self._namespaces) > 1:
             raise self._wrong("two namespaces")
         namespace = next(iter(self._namespaces), DEFAULT_NAMESPACE)
-        if not _namespace.fullmatch(namespace):
+        if not _word.fullmatch(namespace):
             raise self._wrong("a namespace that is not 1 to 64 letters, digits, - and _")
         if len(self._credentials) > 1:
             raise self._wrong("users or tokens that differ from server to server")
-        given = {name: environ.get(f"TIDEGATE_NATS_{name.upper()}", "") for name in (*FILES, *SECRETS)}
+        given = {name: environ.get(f"TIDEGATE_NATS_{name.upper()}", "") for name in (*OPTIONS, *SECRETS)}
         if self._credentials or "creds" in self._options:  # who is named in the code comes in, and nobody else
             given |= dict.fromkeys(("creds", *SECRETS), "")
         credentials = next(iter(self._credentials), Credentials(*(given[name] for name in SECRETS)))
@@ -171,8 +174,11 @@ class _Found:
             raise self._wrong("only one of tls_cert and tls_key")
         if credentials.token and credentials.user:
             raise self._wrong("both a user and a token")
+        js_domain = self._options.get("js_domain") or given["js_domain"]
+        if js_domain and not _word.fullmatch(js_domain):
+            raise self._wrong("a js_domain that is not 1 to 64 letters, digits, - and _")
         needs_tls = self._needs_tls or bool(files.tls_ca or files.tls_cert)
-        return NatsPlace(tuple(dict.fromkeys(self._servers)), namespace, credentials, files, needs_tls)
+        return NatsPlace(tuple(dict.fromkeys(self._servers)), namespace, credentials, files, js_domain, needs_tls)
 
     def _wrong(self, what: str) -> ConfigurationError:
         return ConfigurationError(f"the cluster {self._shown!r} has {what}: {EXAMPLE}")
