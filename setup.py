@@ -2,4 +2,8 @@
 
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("tidegate._speedups", ["src/tidegate/_speedups.c"], optional=True)])
+SOURCES = [f"src/tidegate/{name}.c" for name in ("_speedups", "_frames", "_packets", "_sockets")]
+
+setup(
+    ext_modules=[Extension("tidegate._speedups", SOURCES, depends=["src/tidegate/_speedups.h"], optional=True)],
+)

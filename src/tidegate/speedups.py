@@ -1,4 +1,4 @@
-"""The compiled inner loops of `_speedups.c`, where they were built. What is missing without them is only speed."""
+"""The compiled inner loops of `_speedups`, where they were built. What is missing without them is only speed."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ __all__ = ["SPEEDUPS", "SanitizerError", "build_sanitized"]
 SPEEDUPS = "TIDEGATE_FUZZ_SPEEDUPS"
 """The variable that says where a build is that is to be loaded in place of the installed one."""
 
-SOURCE = Path(__file__).parents[2] / "src" / "tidegate" / "_speedups.c"
+SOURCES = sorted((Path(__file__).parents[2] / "src" / "tidegate").glob("_*.c"))
 COMPILE = ("-c", "-fPIC", "-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address")
 RUNTIME = "asan_with_fuzzer.so"
 """Of atheris: the sanitizer and the fuzzer in one, since the coverage of either would hide that of the other."""
@@ -33,11 +33,13 @@ def build_sanitized(place: Path) -> dict[str, str]:
     if gcc is None or not runtime.exists():
         raise SanitizerError("--asan needs gcc, and a build of atheris with its sanitizer")
     place.mkdir(parents=True, exist_ok=True)
-    compiled, built = place / "_speedups.o", (place / "_speedups.so").resolve()
+    built = (place / "_speedups.so").resolve()
+    compiled = [str(place / f"{source.stem}.o") for source in SOURCES]
+    include = f"-I{sysconfig.get_path('include')}"
     # Linked without the sanitizer's own library: what it needs of that is in the one that is loaded before all others.
     for command in (
-        [gcc, *COMPILE, f"-I{sysconfig.get_path('include')}", str(SOURCE), "-o", str(compiled)],
-        [gcc, "-shared", str(compiled), "-o", str(built)],
+        *([gcc, *COMPILE, include, str(source), "-o", to] for source, to in zip(SOURCES, compiled, strict=True)),
+        [gcc, "-shared", *compiled, "-o", str(built)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
