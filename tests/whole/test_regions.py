@@ -53,8 +53,8 @@ def test_pushes_and_queries_go_from_a_leaf_node_to_its_hub_and_back(servers: tup
                 await client.send_text(f"{name}'s own")
                 assert await client.read_text() == "of its group"
                 assert await client.read_text() == "2 are here"
-            for side, other in (sides, sides[::-1]):
-                joins, pushes, blocking = side.client(), other.client(), other.blocking()
+            clients, far = [side.client() for side in sides], [side.blocking() for side in sides[::-1]]
+            for joins, pushes, blocking in zip(clients, clients[::-1], far, strict=True):
                 for number in range(JOINS):
                     for id in (ann, ben):
                         await joins.join_group(id, f"{number}")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tidegate.cluster.nats import subjects as subjects_module
 from tidegate.cluster.nats.subjects import MAX_TOKEN_SIZE, Subjects, address_of_token, address_token, name_token
 
 names = st.binary(min_size=1, max_size=200) | st.text(min_size=1, max_size=100).map(
@@ -64,3 +66,8 @@ def test_the_subjects_of_a_namespace() -> None:
     assert (subjects.api, subjects.stored) == ("$JS.API", "")
     assert Subjects("ns", "hub").api == "$JS.hub.API"
     assert Subjects("ns", "hub").stored == "$JS.hub.API."
+
+
+def test_only_the_subjects_say_which_jetstream_is_asked() -> None:
+    for source in Path(subjects_module.__file__).parent.glob("*.py"):
+        assert source.name == "subjects.py" or '"$JS.' not in source.read_text(), source
