@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,13 +102,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     place.clear()
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.clear()
-
-
 async def pushed(backend: Backend, line: str) -> None:
     """Push until it is taken: a login may be on its way."""
     while await backend.push(line) != "ok":
@@ -117,8 +109,8 @@ async def pushed(backend: Backend, line: str) -> None:
 
 
 async def receive_until(browser: Browser, message: str) -> None:
-    while await browser.receive() != message:
-        pass
+    while (received := await browser.receive()) != message:
+        assert received is not None, "it was closed before that came"
 
 
 def test_a_push_by_way_of_any_process_reaches_the_user_in_any_and_nobody_else(shared: Server) -> None:
@@ -268,9 +260,9 @@ def test_when_a_process_is_killed_the_others_go_on_and_its_users_connect_again(p
         backend = await server.backend(second)
         await pushed(backend, '{"uid": "stays"}')
         await pushed(backend, '{"uid": "leaves"}')
+        await receive_until(leaves, '{"uid": "leaves"}')  # "ok" is said a moment before it is written
         os.kill(first, signal.SIGKILL)
         assert await backend.push('{"uid": "stays", "n": 1}') == "ok"
-        await receive_until(leaves, '{"uid": "leaves"}')
         assert await leaves.receive() is None
         assert await backend.push('{"uid": "leaves"}') == "fail"
         await receive_until(stays, '{"uid": "stays", "n": 1}')
