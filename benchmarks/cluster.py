@@ -20,11 +20,10 @@ from benchmarks.processes import (
     FOLDER,
     POLL_SECONDS,
     BenchmarkError,
-    cores,
     cpu_of,
     end,
     memory_of,
-    started_on,
+    start_logged,
 )
 
 __all__ = ["Cluster"]
@@ -73,15 +72,8 @@ class Cluster:
         self._pids: dict[str, list[int]] = {}
 
     def __enter__(self) -> Self:
-        with self._log.open("wb") as log, started_on(cores.server):
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tidegate", "start", f"{FOLDER / 'apps.py'}:{self._app}"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,
-            )
+        command = [sys.executable, "-m", "tidegate", "start", f"{FOLDER / 'apps.py'}:{self._app}"]
+        self._process = start_logged(command, self._log, self._environment)
         try:
             self._wait_until_ready()
         except BaseException:

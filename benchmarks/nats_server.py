@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Self
 
-from benchmarks.processes import BenchmarkError, cores, end, started_on, wait_until
+from benchmarks.processes import BenchmarkError, end, start_logged, wait_until
 
 __all__ = ["NatsServer"]
 
@@ -42,10 +41,7 @@ class NatsServer:
         store = json.dumps(str(folder / "store"))
         config.write_text(f"listen: 127.0.0.1:{self._port}\njetstream {{ store_dir: {store} }}\n")
         self._log = folder / "log"
-        with self._log.open("wb") as log, started_on(cores.server):
-            self._process = subprocess.Popen(
-                [program, "-c", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        self._process = start_logged([program, "-c", str(config)], self._log)
         try:
             wait_until(self._listens, "a nats-server that listens", START_SECONDS)
         except BaseException:

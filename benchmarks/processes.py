@@ -27,6 +27,7 @@ __all__ = [
     "memory_of",
     "prepare",
     "reference",
+    "start_logged",
     "started_on",
 ]
 
@@ -118,6 +119,21 @@ def memory_of(pids: Sequence[int]) -> int:
             raise BenchmarkError(f"process {pid} is gone") from error
         total += next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Rss:"))
     return total
+
+
+def start_logged(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a server that is not ours to give orders to, on the server's core."""
+    with log.open("wb") as output, started_on(cores.server):
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the one who ends it
+        )
 
 
 class Helper:

@@ -1,4 +1,4 @@
-"""What every test has: no skips where nothing may be skipped."""
+"""What every test has: a folder for an app, and no skips where nothing may be skipped."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.process.support import Place
 
 # More by hand, EXAMPLES=1000; the fuzzer goes deeper.
 settings.register_profile("tests", max_examples=int(os.environ.get("EXAMPLES", "50")))
@@ -23,6 +25,14 @@ def run_folder() -> Iterator[Path]:
     """A folder for control sockets, whose paths have to be short."""
     with tempfile.TemporaryDirectory(prefix="tg") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A folder for an app; no process of it stays, however the test ends."""
+    place = Place(tmp_path)
+    yield place
+    place.clear()
 
 
 def allowed_skips() -> tuple[str, ...]:

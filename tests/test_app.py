@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -17,13 +16,6 @@ from tidegate.process.member import Member
 
 RUN = "app.run()\n"
 GUARDED = 'if __name__ == "__main__":\n    app.run()\n'
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.clear()
 
 
 def test_an_app_consists_of_workers_with_a_name_each() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,11 @@ from tidegate import cli, tables
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    place = Place(tmp_path)
+def place(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Its commands are those of the test's own process too."""
     monkeypatch.setenv("TIDEGATE_RUN_DIR", str(place.run_folder))
     monkeypatch.chdir(tmp_path)
-    yield place
-    place.clear()
+    return place
 
 
 def error(*arguments: str) -> str:

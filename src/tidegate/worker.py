@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import logging
 import socket
@@ -21,7 +20,7 @@ from tidegate.process.callback import Callback
 from tidegate.process.member import Stop
 from tidegate.process.plan import Plan, check_handshake
 from tidegate.process.server import Server, default_name
-from tidegate.process.settings import WorkerSettings, resolve
+from tidegate.process.settings import WorkerSettings, given_in, resolve
 
 __all__ = ["Worker"]
 
@@ -117,7 +116,7 @@ class Worker(Server[WorkerSettings]):
         drain_seconds: float | None = None,
         reloadable: bool | None = None,
     ) -> None:
-        given = {key: value for key, value in locals().items() if key in GIVEN}
+        given = given_in(locals(), WorkerSettings)
         parsed = parse_address(address) if address is not None else None
         super().__init__(parsed, name or (default_name(parsed) if parsed is not None else "worker"))
         self._protocol = protocol
@@ -212,6 +211,3 @@ class Worker(Server[WorkerSettings]):
             counters["connections"] = self._asgi.connections
             counters["messages_in"] = counters["messages_out"] = self._asgi.requests
         return counters
-
-
-GIVEN = frozenset(field.name for field in dataclasses.fields(WorkerSettings))

@@ -7,8 +7,6 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -195,13 +193,6 @@ async def answer(client, message):
 def leave(client):
     business.send_to_group("all", "somebody left")
 """
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.clear()
 
 
 def start(place: Place, count: int = 2) -> tuple[Foreground, int]:

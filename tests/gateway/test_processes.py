@@ -8,7 +8,6 @@ import signal
 import socket
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,13 +31,6 @@ app = App(
     Gateway("text://127.0.0.1:PORT", name="chat", count=2, cluster=cluster, start_port=INNER, secret_key="s3cret"),
 )
 """
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.clear()
 
 
 class Cluster:

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import uvicorn.server
 
 from tests.net.support import LOOPS, Runner
-from tests.process.support import Place
 
 
 @pytest.fixture(autouse=True)
@@ -27,11 +24,3 @@ def uvicorn_ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def run() -> Runner:
     """Runs a coroutine in the loop that a worker has."""
     return Runner(LOOPS["uvloop"])
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    """A folder with an app; whatever is started there ends with the test."""
-    place = Place(tmp_path)
-    yield place
-    place.clear()

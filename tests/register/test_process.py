@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -34,13 +32,6 @@ app = App(Register("127.0.0.1:PORT", secret_key="sec", settle_seconds=SETTLE))
 def run() -> Runner:
     """Only in one kind of loop: the processes are the same for either."""
     return Runner(LOOPS["uvloop"])
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.clear()
 
 
 def start(place: Place, settle_seconds: float) -> int:

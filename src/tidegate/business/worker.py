@@ -28,7 +28,7 @@ from tidegate.net.tls import TLS
 from tidegate.process import context
 from tidegate.process.callback import Callback
 from tidegate.process.member import Member, Stop, with_own_registers
-from tidegate.process.settings import BusinessSettings, resolve
+from tidegate.process.settings import BusinessSettings, given_in, resolve
 from tidegate.wire import commands, php
 
 __all__ = ["BusinessWorker"]
@@ -108,21 +108,10 @@ class BusinessWorker(AsyncPushAPI):
         max_packet_size: int | None = None,
         reloadable: bool | None = None,
     ) -> None:
+        given = given_in(locals(), BusinessSettings)
         self.name = name
         self.id = 0
-        self._given = {
-            "count": count,
-            "cluster": cluster,
-            "zone": zone,
-            "secret_key": secret_key,
-            "cluster_ssl": cluster_ssl,
-            "threads": threads,
-            "max_pending_events": max_pending_events,
-            "handler_timeout": handler_timeout,
-            "send_to_gateway_limit": send_to_gateway_limit,
-            "max_packet_size": max_packet_size,
-            "reloadable": reloadable,
-        }
+        self._given = given
         self._handlers: dict[int, Callable[..., Any]] = {}
         self._process_callbacks: dict[str, Callable[..., Any] | None] = {}
         self._doors = Doors()

@@ -30,7 +30,7 @@ from tidegate.net.tls import TLS
 from tidegate.process.member import Member, Stop, with_own_registers
 from tidegate.process.plan import Plan, check_handshake
 from tidegate.process.server import Server, default_name
-from tidegate.process.settings import GatewaySettings, resolve
+from tidegate.process.settings import GatewaySettings, given_in, resolve
 from tidegate.wire.client_id import pack_ip
 from tidegate.wire.commands import ON_CLOSE, ON_CONNECT, ON_WEBSOCKET_CONNECT
 
@@ -140,7 +140,7 @@ class Gateway(Server[GatewaySettings]):
         authenticate_within: float | None = None,
         reloadable: bool | None = None,
     ) -> None:
-        given = {key: value for key, value in locals().items() if key in GIVEN}
+        given = given_in(locals(), GatewaySettings)
         where = parse_address(address)
         super().__init__(where, name or default_name(where))
         if where.scheme in ("udp", "http"):
@@ -379,6 +379,3 @@ class Gateway(Server[GatewaySettings]):
                 "refused_renewals": self._entrance.refused_renewals if self._entrance is not None else 0,
             }
         return {**super().snapshot(), "extra": extra}
-
-
-GIVEN = frozenset(field.name for field in dataclasses.fields(GatewaySettings))

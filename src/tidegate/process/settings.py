@@ -31,6 +31,7 @@ __all__ = [
     "ListenSettings",
     "RegisterSettings",
     "WorkerSettings",
+    "given_in",
     "load_config",
     "resolve",
 ]
@@ -205,6 +206,11 @@ def load_config(path: str | None) -> dict[str, Any]:
             if name not in NAMES:
                 raise ConfigurationError(f"{path}: there is no setting {name!r}; there are {', '.join(NAMES)}")
     return config
+
+
+def given_in(arguments: Mapping[str, Any], settings: type[Settings]) -> dict[str, Any]:
+    """What the code says: those of a constructor's arguments that are settings of its kind."""
+    return {name: arguments[name] for name in _kinds(settings) if name in arguments}
 
 
 def resolve(
