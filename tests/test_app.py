@@ -84,7 +84,7 @@ def test_the_apps_own_file_takes_the_commands(place: Place) -> None:
     assert status.stdout.count("echo#") == 2, status.stderr
     assert str(app.pid) in place.do("status", "--app", "app.py")  # the same app for either way
     place.write(echo("v2", count=1, more=RUN))
-    assert "1 processes replaced, 1 ended" in place.python("app.py", "reload").stdout
+    assert "1 process replaced, 1 ended" in place.python("app.py", "reload").stdout
     assert ask_once(place.port()).startswith("v2 ")
     assert place.python("app.py", "stop", "-g").returncode == 0
     assert app.ends() == 0

@@ -190,7 +190,7 @@ runpy.run_module("tidegate", run_name="__main__")
     port = place.port()
     assert ask_once(port) == "{'limit': 1000} False"
     place.write(MADE.replace("LIMIT", "2000"))
-    assert place.reload() == "1 processes replaced"
+    assert place.reload() == "1 process replaced"
     assert ask_once(port) == "{'limit': 1000} False"
     (pid, _) = place.pids()
     os.kill(pid, signal.SIGKILL)  # the next is of the topology that was read last

@@ -106,7 +106,7 @@ def answer(connection, message):
     before, port = place.pids(), place.port()
     with Lines(port) as client:
         place.write(code.replace("VERSION", "v2"))
-        assert place.reload() == "1 processes replaced"
+        assert place.reload() == "1 process replaced"
         until(lambda: client.ask("x") == "True v1")
         after = place.pids()
         assert (after[0], after[1] != before[1]) == (before[0], True)
@@ -126,7 +126,7 @@ def test_more_and_fewer_processes_and_new_and_former_listeners_are_carried_out(p
     assert ask_once(other).startswith("v2 ")
     place.write(echo("v3", count=1))
     with Attempts(port) as attempts:
-        assert place.reload() == "1 processes replaced, 2 ended"
+        assert place.reload() == "1 process replaced, 2 ended"
         attempts.served()
     assert not attempts.failures
     assert [row["role"] for row in place.processes()] == ["echo#0"]
@@ -139,7 +139,7 @@ def test_a_worker_with_a_new_name_and_protocol_takes_its_port_over(place: Place)
     place.write(echo().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
     place.start().ready()
     place.write(echo("v2").replace("text://127.0.0.1:0", f"websocket://127.0.0.1:{port}").replace('"echo"', '"web"'))
-    assert place.reload() == "1 processes replaced, 1 ended"
+    assert place.reload() == "1 process replaced, 1 ended"
     with connect(f"ws://127.0.0.1:{port}") as client:
         client.send("x")
         assert str(client.recv(10)).startswith("v2 ")

@@ -58,7 +58,8 @@ async def reload(supervisor: Supervisor, everything: bool) -> str:
         slot.row = topology[slot.worker]
     supervisor.ports.keep_mains(topology)
     supervisor.ports.prune(supervisor.processes)
-    return f"{len(replaced)} processes replaced" + (f", {len(gone)} ended" if gone else "")
+    processes = "process" if len(replaced) == 1 else "processes"
+    return f"{len(replaced)} {processes} replaced" + (f", {len(gone)} ended" if gone else "")
 
 
 def _count(topology: dict[str, dict[str, Any]], worker: str) -> int:

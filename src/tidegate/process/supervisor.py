@@ -306,6 +306,7 @@ class Supervisor:
     async def _watch(self) -> None:
         import watchfiles
 
+        logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would say as well that something changed
         target = self.launch.target
         folder = os.path.dirname(target.path) if target.path else os.getcwd()
         async for changes in watchfiles.awatch(folder, watch_filter=watchfiles.PythonFilter()):
