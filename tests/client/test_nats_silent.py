@@ -1,4 +1,4 @@
-"""Gateways on NATS that a blocking client takes for gone, by a clock of the test's."""
+"""Gateways that a blocking client takes for gone, by a clock of the test's."""
 
 from __future__ import annotations
 
@@ -11,22 +11,33 @@ from tidegate.cluster.nats.roster import DEFAULT_SILENCE
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
 ANSWER = Message("inbox", "", None, b"", 1)
+BOTH = ["a", "b"]
 
 
-@pytest.mark.parametrize("error", [ClusterTimeoutError("no answer"), NobodyListensError("nobody")])
-def test_who_neither_answers_nor_writes_its_entry_anew_is_gone_after_a_while(error: ClusterError) -> None:
+@pytest.mark.parametrize(
+    "error", [ClusterTimeoutError("no answer"), NobodyListensError("nobody"), ClusterError("the connection broke")]
+)
+def test_who_neither_answers_nor_writes_its_entry_anew_is_overdue_after_a_while(error: ClusterError) -> None:
     silent = Silent()
-    assert list(silent.without({"a": 1, "b": 2}, 0)) == ["a", "b"]
-    silent.note(["a", "b"], [error, ANSWER], 0)
-    assert list(silent.without({"a": 1, "b": 2}, DEFAULT_SILENCE)) == ["a", "b"]
+    silent.renewed({"a": 1, "b": 2})
+    silent.note(BOTH, [error, ANSWER], 0)
+    assert silent.are_overdue(BOTH, DEFAULT_SILENCE) == []
     silent.note(["a"], [error], 3)
-    assert list(silent.without({"a": 1, "b": 2}, DEFAULT_SILENCE + 0.1)) == ["b"]
-    assert list(silent.without({"a": 3, "b": 2}, 60)) == ["a", "b"]  # it is back
+    assert silent.are_overdue(BOTH, DEFAULT_SILENCE + 0.1) == ["a"]
+    silent.renewed({"a": 1, "b": 2})
+    assert silent.are_overdue(BOTH, 60) == ["a"]
+    silent.renewed({"b": 2})  # nobody lists it, and still it does not answer
+    assert silent.are_overdue(BOTH, 60) == ["a"]
+    silent.forget(["a"])
+    assert silent.are_overdue(BOTH, 60) == []
 
 
 def test_who_writes_its_entry_anew_or_answers_again_is_there_however_slow() -> None:
     silent = Silent()
-    silent.without({"a": 1, "b": 1}, 0)
-    silent.note(["a", "b"], [ClusterTimeoutError("no answer")] * 2, 0)
+    silent.renewed({"a": 2, "b": 1})
+    silent.note(BOTH, [ClusterTimeoutError("no answer")] * 2, 0)
     silent.note(["b"], [ANSWER], 3)
-    assert list(silent.without({"a": 2, "b": 1}, 60)) == ["a", "b"]
+    silent.renewed({"a": 1, "b": 1})  # as a server lists it that was away
+    assert silent.are_overdue(BOTH, 60) == ["a"]
+    silent.renewed({"a": 3, "b": 1})
+    assert silent.are_overdue(BOTH, 60) == []

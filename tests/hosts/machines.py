@@ -18,9 +18,9 @@ from tests.net.support import WebSocketClient
 from tests.process.support import Foreground, Place
 from tests.whole.hosts import Network, network
 from tests.whole.test_api import CALLER
+from tidegate.cluster.nats.announced import GATEWAYS
 from tidegate.cluster.nats.bucket import Bucket
 from tidegate.cluster.nats.client import NatsClient
-from tidegate.cluster.nats.members import GATEWAYS
 from tidegate.cluster.nats.url import parse_nats
 from tidegate.errors import ClusterError
 
@@ -224,7 +224,7 @@ class Machines:
 
     async def _gateways(self, found: Bucket) -> dict[str, bytes]:
         try:
-            return await found.list(GATEWAYS)
+            return (await found.look_up(GATEWAYS)).entries
         except ClusterError:
             return {}
 

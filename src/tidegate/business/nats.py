@@ -20,9 +20,9 @@ from tidegate.business.remote import RemoteGateway
 from tidegate.client.call import Call
 from tidegate.client.nats.carrier import NatsCarrier
 from tidegate.client.nats.routing import ALL_OURS, Copies, route
+from tidegate.cluster.nats.announced import encode_worker, worker_key
 from tidegate.cluster.nats.bucket import Bucket
 from tidegate.cluster.nats.lease import Lease
-from tidegate.cluster.nats.members import encode_worker, worker_key
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.errors import ClusterError, ConfigurationError
 from tidegate.process.settings import BusinessSettings

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from tidegate.client.nats.returns import encode_return
+from tidegate.cluster.nats.announced import encode_gateway, gateway_key
 from tidegate.cluster.nats.bucket import Bucket
 from tidegate.cluster.nats.client import NatsClient
 from tidegate.cluster.nats.lease import Lease
-from tidegate.cluster.nats.members import encode_gateway, gateway_key
 from tidegate.cluster.nats.protocol import Message
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.errors import ClusterError, ConfigurationError
@@ -25,7 +25,7 @@ from tidegate.gateway.commander import Commander
 from tidegate.gateway.copies import Copies
 from tidegate.gateway.interest import Interest
 from tidegate.net.throttle import Throttle
-from tidegate.wire.commands import MARK, PUSH_ID, SCALAR, SEND_TO_ONE
+from tidegate.wire.commands import MARK, PUSH_ID, ROLL_CALL, SCALAR, SEND_TO_ONE
 from tidegate.wire.runs import Run, packets_of, scan_runs
 
 __all__ = ["NatsDoor"]
@@ -159,6 +159,7 @@ class NatsDoor:
     def _state_changed(self, is_there: bool) -> None:
         if is_there and self.client.counters.connections > 1:
             self._back = time.monotonic()
+            self._lease.speak()  # who has missed it may count it as gone in a moment
 
     # What comes
 
@@ -200,6 +201,10 @@ class NatsDoor:
             return
         if command == MARK:
             answers.append(encode_return(None if self._back is None else time.monotonic() - self._back))
+            return
+        if command == ROLL_CALL:
+            if self._lease.is_held:
+                answers.append(self._lease.value)
             return
         for packet in packets_of(run):
             try:

@@ -35,6 +35,7 @@ __all__ = [
     "PROGRESS",
     "MARK",
     "PUSH_ID",
+    "ROLL_CALL",
     "QUERY",
     "RAW",
     "RELEASE",
@@ -107,6 +108,7 @@ SEND_TO_UID_COUNTED: Final = 215
 RENEW_AUTH: Final = 216
 PUSH_ID: Final = 217
 MARK: Final = 218
+ROLL_CALL: Final = 219
 
 MORE: Final = b"more"
 """Ext data of an answer to QUERY that goes on in the next one of its number."""

@@ -25,4 +25,4 @@ def own_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is noticed quickly."""
-    monkeypatch.setattr(connector, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(connector, "TICK_SECONDS", 0.05)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.cluster.nats.roster import DEFAULT_SILENCE, Roster
+from tidegate.cluster.nats.roster import DEFAULT_SILENCE, FORGET_SECONDS, GRACE_SECONDS, Roster
 
 
 class Story:
@@ -69,3 +69,46 @@ def test_where_nobody_could_be_heard_all_are_given_their_time_again() -> None:
     story.go_on(1.5)
     assert story.gone == ["c"]
     assert set(story.roster.values) == {"a", "b"}
+
+
+def test_who_has_gone_to_another_server_gives_a_moment_and_no_more() -> None:
+    story = Story("a", "b")
+    story.alive = set()
+    story.go_on(1)
+    story.roster.moved(story.now)
+    story.alive = {"a"}
+    story.go_on(DEFAULT_SILENCE - 2)
+    assert story.gone == []
+    story.go_on(1.25)
+    assert story.gone == ["b"]  # as though nothing had been
+    story.alive = set()
+    story.now += DEFAULT_SILENCE
+    story.roster.moved(story.now)
+    story.go_on(GRACE_SECONDS)
+    assert story.gone == ["b"]
+    story.go_on(0.5)
+    assert story.gone == ["b", "a"]
+
+
+def test_only_its_own_word_brings_back_who_has_fallen_silent() -> None:
+    story = Story("a", "b")
+    assert not story.roster.listed("a", b"old", story.now)
+    story.alive = {"b"}
+    story.go_on(6)
+    assert story.gone == ["a"]
+    assert not story.roster.listed("a", b"a", story.now)
+    assert story.roster.listed("c", b"c", story.now)
+    assert story.roster.heard("a", b"a", story.now)
+    assert story.roster.values == {"a": b"a", "b": b"b", "c": b"c"}
+
+
+def test_who_has_fallen_silent_is_remembered_for_a_while() -> None:
+    story = Story("a", "b")
+    story.alive = {"b"}
+    story.go_on(6)
+    story.go_on(FORGET_SECONDS)
+    story.alive = set()
+    story.go_on(6)
+    assert story.gone == ["a", "b"]
+    assert story.roster.listed("a", b"a", story.now)
+    assert not story.roster.listed("b", b"b", story.now)

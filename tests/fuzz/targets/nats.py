@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from tests.fuzz.source import Source, reads
 from tests.fuzz.target import Target
+from tidegate.cluster.nats.announced import ID_SIZE, encode_gateway, gateway_key, read_gateways
 from tidegate.cluster.nats.headers import encode_headers, parse_headers
-from tidegate.cluster.nats.lease import ID_SIZE
-from tidegate.cluster.nats.members import encode_gateway, gateway_key, read_gateways
 from tidegate.cluster.nats.parts import PART, ROOM, Joiner, Splitter
 from tidegate.cluster.nats.protocol import Event, Message, Parser
 from tidegate.cluster.nats.subjects import address_of_token, address_token, name_token

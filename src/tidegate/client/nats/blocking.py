@@ -17,10 +17,11 @@ from tidegate.client.nats.regathering import GATHER_SECONDS, PAUSE_SECONDS, PROB
 from tidegate.client.nats.returns import MARKER, check_returns
 from tidegate.client.nats.routing import answers_of, requests_of, route, stranger
 from tidegate.client.nats.silent import Silent
+from tidegate.cluster.nats.announced import GATEWAYS, gateway_key, read_gateways
 from tidegate.cluster.nats.blocking import BlockingNatsClient
 from tidegate.cluster.nats.inbox import NobodyListensError, Question
 from tidegate.cluster.nats.jetstream import is_missing
-from tidegate.cluster.nats.members import GATEWAYS, gateway_key, read_gateways
+from tidegate.cluster.nats.lookup import Found
 from tidegate.cluster.nats.protocol import Message
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.reasons import one_error
@@ -42,10 +43,11 @@ class Kept:
         lock: of `outbound`; nobody waits for NATS while holding it.
         connection: the number of the one on which the gateways are known to be there.
         silent: who does not answer.
+        floor: how far the bucket had come when it was looked at last.
         unflushed: of each thread, when it sent the first of those that it has not flushed.
     """
 
-    __slots__ = ("connection", "known", "lock", "lookup", "outbound", "questions", "silent", "unflushed")
+    __slots__ = ("connection", "floor", "known", "lock", "lookup", "outbound", "questions", "silent", "unflushed")
 
     def __init__(self, outbound: Outbound) -> None:
         self.outbound = outbound
@@ -55,6 +57,7 @@ class Kept:
         self.known = KnownGateways()
         self.connection = 1
         self.silent = Silent()
+        self.floor = 0
         self.unflushed = threading.local()
 
 
@@ -183,7 +186,7 @@ class BlockingNatsPush:
                 kept.known.doubt()
                 found = self._gateways(kept)
                 if call.address not in found:
-                    if not self._alive([call.address]):
+                    if not self._alive(kept, [call.address]):
                         raise stranger(call.address)
                     kept.known.learn(Addresses((*found, call.address), frozenset((*found, call.address))))
         elif call.needs_addresses and not self._gateways(kept):
@@ -196,29 +199,45 @@ class BlockingNatsPush:
             return known.last.all
         with kept.lookup:  # one asks, on behalf of all who wait
             if not known.is_fresh:
-                found = list(kept.silent.without(self._list(), time.monotonic()))
-                found += self._alive([address for address in known.last.all if address not in found])
+                found = self._there(kept)
                 known.learn(Addresses(tuple(found), frozenset(found)))
         return known.last.all
 
-    def _alive(self, addresses: Sequence[str]) -> list[str]:
-        """Those that answer though they are not listed: a server that was away may list what was, for a moment."""
+    def _there(self, kept: Kept) -> list[str]:
+        """Those who are listed, or were known, and are not known to be gone.
+
+        An entry that is not there says nothing: the servers may have lost it. One that says that it is over may be of a
+        gateway that could not write it anew while they chose a leader.
+        """
+        known, found = kept.known.last.all, self._look_up(kept)
+        listed = {each: found.revisions.get(gateway_key(each), 0) for each in read_gateways(found.entries)}
+        kept.silent.renewed(listed)
+        everybody = list(dict.fromkeys((*listed, *known)))
+        gone = {*kept.silent.are_overdue(everybody, time.monotonic())}
+        doubtful = [each for each in everybody if each in gone or each not in listed]
+        gone |= {each for each in doubtful if gateway_key(each) in found.gone}
+        gone -= {*self._alive(kept, doubtful)}
+        kept.silent.forget([each for each in gone if each not in listed])
+        return [each for each in everybody if each not in gone]
+
+    def _alive(self, kept: Kept, addresses: Sequence[str]) -> list[str]:
+        """Those that answer."""
         if not addresses:
             return []
+        began = time.monotonic()
         outcomes = self._client.gather([(self._subjects.gateway(each), MARKER) for each in addresses], PROBE_SECONDS)
+        kept.silent.note(addresses, outcomes, began)
         return [each for each, outcome in zip(addresses, outcomes, strict=True) if isinstance(outcome, Message)]
 
-    def _list(self) -> dict[str, int]:
-        """Addresses and the revisions of their entries."""
+    def _look_up(self, kept: Kept) -> Found:
         try:
-            listing = self._client.list_bucket(self._subjects.bucket, GATEWAYS)
-        except NobodyListensError:  # nobody has ever made it
-            return {}
+            found = self._client.look_up(self._subjects.bucket, GATEWAYS, kept.floor if kept.known.last.all else None)
         except ClusterError as error:
-            if is_missing(error):
-                return {}
-            raise
-        return {address: listing.revisions[gateway_key(address)] for address in read_gateways(listing.entries)}
+            if not isinstance(error, NobodyListensError) and not is_missing(error):
+                raise
+            found = Found({}, {}, frozenset(), 0)  # nobody has made it yet
+        kept.floor = found.last
+        return found
 
     def _regather(self, kept: Kept) -> None:
         """See that the gateways are back on NATS, where the connection is not the one that it was."""
@@ -228,10 +247,9 @@ class BlockingNatsPush:
         kept.connection = number
         regathering = Regathering(kept.known.last.all, time.monotonic() + GATHER_SECONDS)
         while regathering.goes_on(time.monotonic()):
-            asked = [(self._subjects.gateway(each), MARKER) for each in regathering.missing]
-            outcomes = self._client.gather(asked, PROBE_SECONDS)
+            back = self._alive(kept, regathering.missing)
             kept.known.doubt()
-            regathering.take(outcomes, self._gateways(kept))
+            regathering.take(back, self._gateways(kept))
             if regathering.missing:
                 time.sleep(PAUSE_SECONDS)
 

@@ -23,6 +23,7 @@ from tidegate.cluster.nats.bucket import Bucket
 from tidegate.cluster.nats.client import NatsClient
 from tidegate.cluster.nats.inbox import NobodyListensError, Question
 from tidegate.cluster.nats.members import Members
+from tidegate.cluster.nats.protocol import Message
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.reasons import one_error
 from tidegate.errors import ClusterError, ClusterTimeoutError
@@ -38,7 +39,7 @@ MOST = 4
 MUCH = 4
 """The part of the limit over which senders who can wait do, while there is no connection."""
 SWEEP_SECONDS = 1.0
-PROMPT_SECONDS = 1.0
+PROMPT_SECONDS = 1.5
 """In which the gateways are named, as a rule; later it is looked what hinders that."""
 
 
@@ -291,7 +292,13 @@ class NatsCarrier:
         regathering = Regathering(self.members.gateways, time.monotonic() + GATHER_SECONDS)
         while regathering.goes_on(time.monotonic()):
             asked = [(self.subjects.gateway(each), MARKER) for each in regathering.missing]
-            regathering.take(await self.client.gather(asked, PROBE_SECONDS), self.members.gateways)
+            outcomes = await self.client.gather(asked, PROBE_SECONDS)
+            back = [
+                each
+                for each, outcome in zip(regathering.missing, outcomes, strict=True)
+                if isinstance(outcome, Message)
+            ]
+            regathering.take(back, self.members.gateways)
             if regathering.missing:
                 await asyncio.sleep(PAUSE_SECONDS)
         self._is_open = True

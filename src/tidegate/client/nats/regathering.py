@@ -6,10 +6,7 @@ What is published for one that is not there yet reaches nobody, so that those wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
-
-from tidegate.cluster.nats.protocol import Message
-from tidegate.errors import ClusterError
+from collections.abc import Collection
 
 __all__ = ["GATHER_SECONDS", "PAUSE_SECONDS", "PROBE_SECONDS", "Regathering"]
 
@@ -45,14 +42,11 @@ class Regathering:
             self.missing = []
         return bool(self.missing)
 
-    def take(self, outcomes: Sequence[Message | ClusterError], gateways: Collection[str]) -> None:
+    def take(self, back: Collection[str], gateways: Collection[str]) -> None:
         """Take what came of the questions.
 
         Args:
+            back: those that answered.
             gateways: those that there are now; nobody waits for others.
         """
-        self.missing = [
-            address
-            for address, outcome in zip(self.missing, outcomes, strict=True)
-            if isinstance(outcome, ClusterError) and address in gateways
-        ]
+        self.missing = [each for each in self.missing if each not in back and each in gateways]

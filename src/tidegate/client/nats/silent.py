@@ -6,12 +6,11 @@ while its servers choose a leader; so a gateway is gone also where its entry is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from tidegate.cluster.nats.inbox import NobodyListensError
 from tidegate.cluster.nats.protocol import Message
 from tidegate.cluster.nats.roster import DEFAULT_SILENCE
-from tidegate.errors import ClusterError, ClusterTimeoutError
+from tidegate.errors import ClusterError
 
 __all__ = ["Silent"]
 
@@ -26,25 +25,33 @@ class Silent:
         self._revisions: Mapping[str, int] = {}
 
     def note(self, addresses: Sequence[str], outcomes: Sequence[Message | ClusterError], began: float) -> None:
-        """Take what came of questions.
+        """Take what came of questions. Of one that was lost with the connection it counts when it was asked.
 
         Args:
             began: when they were asked.
         """
         for address, outcome in zip(addresses, outcomes, strict=True):
-            if isinstance(outcome, ClusterTimeoutError | NobodyListensError):
+            if isinstance(outcome, ClusterError):
                 self._since.setdefault(address, (began, self._revisions.get(address, 0)))
             else:
                 self._since.pop(address, None)
 
-    def without(self, revisions: Mapping[str, int], now: float) -> Iterable[str]:
-        """Those of a list who are there.
+    def renewed(self, revisions: Mapping[str, int]) -> None:
+        """Take what the bucket lists: whoever has written its entry anew is there.
 
         Args:
             revisions: of the entries, by address.
         """
         self._revisions = revisions
         for address, (_, revision) in tuple(self._since.items()):
-            if revisions.get(address) != revision:  # it was written anew, or is gone by itself
-                self._since.pop(address, None)
-        return [address for address in revisions if now - self._since.get(address, (now, 0))[0] <= DEFAULT_SILENCE]
+            if revisions.get(address, 0) > revision:
+                del self._since[address]
+
+    def are_overdue(self, addresses: Sequence[str], now: float) -> list[str]:
+        """Those of whom nothing was heard for so long that one more question that is not answered is enough."""
+        return [each for each in addresses if now - self._since.get(each, (now, 0))[0] > DEFAULT_SILENCE]
+
+    def forget(self, addresses: Sequence[str]) -> None:
+        """They are gone, and nothing names them any more."""
+        for address in addresses:
+            self._since.pop(address, None)

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tidegate.cluster.nats.counters import Counters
-from tidegate.cluster.nats.entries import Listing
 from tidegate.cluster.nats.inbox import Enough, Question
+from tidegate.cluster.nats.lookup import Ask, Found, look_up
 from tidegate.cluster.nats.protocol import Info, Message, encode_publish
 from tidegate.cluster.nats.session import Pong, Session
 from tidegate.cluster.nats.subjects import Subjects
@@ -176,16 +176,17 @@ class BlockingNatsClient:
         questions = self._ask([(subject, payload, None) for subject, payload in requests], seconds or self._timeout)
         return [question.outcome() for question in questions]
 
-    def collect(self, subject: str, payload: bytes, enough: Enough) -> list[Message]:
+    def collect(self, subject: str, payload: bytes, enough: Enough, seconds: float | None = None) -> list[Message]:
         """Ask a question to which there are several answers.
 
         Args:
             enough: is called with each, in any thread that waits, and tells whether it is the last.
+            seconds: for that; ``timeout`` unless given.
 
         Raises:
             ClusterError: as `request`.
         """
-        (question,) = self._ask([(subject, payload, enough)], self._timeout)
+        (question,) = self._ask([(subject, payload, enough)], seconds or self._timeout)
         if question.error is not None:
             raise question.error
         return question.answers
@@ -226,18 +227,31 @@ class BlockingNatsClient:
         with session.lock:
             session.inbox.forget(question)
 
-    def list_bucket(self, name: str, pattern: str = ">") -> Listing:
-        """All entries of a key-value bucket whose keys a pattern covers.
+    def look_up(self, bucket: str, pattern: str = ">", floor: int | None = None) -> Found:
+        """All entries of a key-value bucket whose keys a pattern covers, as `lookup.look_up` has them.
 
         Raises:
-            ClusterError: JetStream could not be asked.
+            ConfigurationError: JetStream is not enabled.
+            ClusterError: it could not be asked, or has no such bucket.
         """
-        listing = Listing(name, pattern, api=self.subjects.api)
-        while not listing.is_done:
-            self.collect(listing.subject, listing.request(), listing.take)
-            if listing.error is not None:
-                raise listing.error
-        return listing
+        steps = look_up(self.subjects, bucket, pattern, floor)
+        error: ClusterError | None = None
+        try:
+            while True:
+                error = self._carry_out(steps.send(error))
+        except StopIteration as stop:
+            found: Found = stop.value
+            return found
+
+    def _carry_out(self, step: Ask | float) -> ClusterError | None:
+        if not isinstance(step, Ask):
+            time.sleep(step)
+            return None
+        try:
+            self.collect(step.subject, step.payload, step.take, step.seconds)
+        except ClusterError as error:
+            return error
+        return None
 
     def _ask(self, asked: Sequence[tuple[str, bytes, Enough | None]], seconds: float) -> list[Question]:
         session = self._now()

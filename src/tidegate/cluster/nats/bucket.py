@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tidegate.cluster.nats.client import NatsClient
-from tidegate.cluster.nats.entries import Listing, key_subject, read_stored, stream_name
+from tidegate.cluster.nats.entries import key_subject, read_stored, stream_name
 from tidegate.cluster.nats.inbox import NobodyListensError
 from tidegate.cluster.nats.jetstream import (
     DISABLED,
@@ -17,6 +17,7 @@ from tidegate.cluster.nats.jetstream import (
     is_temporary,
     read_answer,
 )
+from tidegate.cluster.nats.lookup import Ask, Found, look_up
 from tidegate.cluster.nats.protocol import Message
 from tidegate.errors import ClusterError, ConfigurationError
 
@@ -125,18 +126,31 @@ class Bucket:
                 return None
             raise
 
-    async def list(self, pattern: str = ">") -> dict[str, bytes]:
-        """The values of all entries whose keys a pattern covers, by key.
+    async def look_up(self, pattern: str = ">") -> Found:
+        """All entries whose keys a pattern covers, as `lookup.look_up` has them.
 
         Raises:
-            ClusterError: JetStream could not be asked.
+            ConfigurationError: JetStream is not enabled.
+            ClusterError: it could not be asked, or has no such bucket.
         """
-        listing = Listing(self.name, pattern, api=self.client.subjects.api)
-        while not listing.is_done:
-            await self.client.collect(listing.subject, listing.request(), listing.take, self._timeout)
-            if listing.error is not None:
-                raise listing.error
-        return listing.entries
+        steps = look_up(self.client.subjects, self.name, pattern)
+        error: ClusterError | None = None
+        try:
+            while True:
+                error = await self._carry_out(steps.send(error))
+        except StopIteration as stop:
+            found: Found = stop.value
+            return found
+
+    async def _carry_out(self, step: Ask | float) -> ClusterError | None:
+        if not isinstance(step, Ask):
+            await asyncio.sleep(step)
+            return None
+        try:
+            await self.client.collect(step.subject, step.payload, step.take, step.seconds)
+        except ClusterError as error:
+            return error
+        return None
 
     async def _write(
         self, key: str, value: bytes, ttl: int, revision: int | None, fields: dict[str, str] | None = None

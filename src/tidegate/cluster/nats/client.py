@@ -108,6 +108,11 @@ class NatsClient:
         return self._connector.problem
 
     @property
+    def has_moved(self) -> bool:
+        """Whether the connection was lost and made again at once, as where another server of the cluster is there."""
+        return self._connector.has_moved
+
+    @property
     def is_full(self) -> bool:
         """Whether nothing more is taken for publishing; `drained` waits for the end of that."""
         return self._outgoing.is_full

@@ -25,8 +25,10 @@ logger = logging.getLogger("tidegate")
 
 CONNECT_SECONDS = 2.0
 """For a connection, and again for what has to be said before it can be used."""
-PING_SECONDS = 1.5
-"""Of silence, until the server is asked whether it is there, and again until it counts as gone."""
+TICK_SECONDS = 0.5
+"""A server that said nothing since the last tick is asked whether it is there."""
+GONE_TICKS = 4
+"""In a row with nothing said, and the server counts as gone."""
 LEAVE_SECONDS = 1.0
 """For what was written to leave at the end."""
 MAX_REPORTED = 16
@@ -97,6 +99,7 @@ class Connector:
         info: what the server said of itself last.
         server: that it is connected to, or was.
         problem: why there is no connection, in words; empty while there is one.
+        has_moved: whether the connection is there in place of one that was lost, and was to be had at once.
     """
 
     def __init__(self, place: NatsPlace, name: str, limit: int, owner: ConnectorOwner) -> None:
@@ -104,7 +107,7 @@ class Connector:
         self.info: Info | None = None
         self.server: Server | None = None
         self.problem = f"not connected yet to {place}"
-        self.is_connected = False
+        self.is_connected = self.has_moved = self._was_connected = False
         self.pool = ServerPool(place)
         self._place = place
         self._name = name
@@ -121,7 +124,8 @@ class Connector:
         self._is_silent = False
         self._ended = asyncio.Event()
         self._heard = False
-        self._asked = False
+        self._quiet = 0  # ticks with nothing said
+        self._failed_rounds = 0  # since there was a connection
         self._pings: deque[tuple[int, Callable[[bool], None] | None]] = deque()  # marks, and who is told
         self._reported: set[str] = set()  # since there was a connection
 
@@ -129,7 +133,7 @@ class Connector:
         """Begin, in the running loop."""
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._keep())
-        self._timer = loop.call_later(PING_SECONDS, self._tick)
+        self._timer = loop.call_later(TICK_SECONDS, self._tick)
 
     async def stop(self) -> None:
         """Send what waits, hang up, and begin no more."""
@@ -163,7 +167,9 @@ class Connector:
             self.pool.begin(self.server)
             while (server := self.pool.next()) is not None:
                 if await self._connect(server):
+                    self._failed_rounds = 0
                     self.pool.begin(server)  # what was lost comes last
+            self._failed_rounds += 1
             await asyncio.sleep(self._backoff.seconds())
 
     async def _connect(self, server: Server) -> bool:
@@ -241,7 +247,7 @@ class Connector:
     def _begin(self, link: NatsLink) -> None:
         """The server has taken us: have the subscriptions stand."""
         self.link = link
-        self._heard, self._asked, self._is_silent = True, False, False
+        self._heard, self._quiet, self._is_silent = True, 0, False
         for line in self._owner.nats_subscriptions():
             link.send(line)
         self.ping(self._restored)
@@ -252,7 +258,8 @@ class Connector:
         assert self.link is not None
         assert self.info is not None
         self._backoff.reset()
-        self.is_connected = True
+        self.has_moved = self._was_connected and not self._failed_rounds
+        self.is_connected = self._was_connected = True
         self.problem = ""
         if self._reported:
             self._reported.clear()
@@ -297,7 +304,7 @@ class Connector:
             return
         self.link = None
         if self._is_silent:
-            reason = f"it was silent for {2 * PING_SECONDS:g} s"
+            reason = f"it was silent for {GONE_TICKS * TICK_SECONDS:g} s"
         elif error is None:
             reason = "it hung up"
         else:
@@ -316,16 +323,15 @@ class Connector:
     # What goes on meanwhile
 
     def _tick(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._tick)
+        self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
         link = self.link
         if link is not None:
-            if self._heard:
-                self._heard = self._asked = False
-            elif self._asked:
+            self._quiet = 0 if self._heard else self._quiet + 1
+            self._heard = False
+            if self._quiet == GONE_TICKS:
                 self._is_silent = True
                 link.destroy()
-            else:
-                self._asked = True
+            elif self._quiet == 1:
                 self.ping(None)
         self._owner.nats_tick()
 

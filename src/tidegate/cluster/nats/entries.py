@@ -55,6 +55,8 @@ class Listing:
     Attributes:
         entries: what was found: values by key.
         revisions: of these.
+        gone: keys of which the bucket says that their entry is gone.
+        last: the highest revision among all of them; how far the bucket has come.
         is_done: whether there is no step left.
         error: what the server says is wrong.
     """
@@ -63,16 +65,17 @@ class Listing:
         self.subject = f"{api}.DIRECT.GET.{stream_name(bucket)}"
         self.entries: dict[str, bytes] = {}
         self.revisions: dict[str, int] = {}
+        self.gone: set[str] = set()
+        self.last = 0
         self.is_done = False
         self.error: ClusterError | None = None
         self._prefix = key_subject(bucket, "")
         self._pattern = key_subject(bucket, pattern)
-        self._last = 0
 
     def request(self) -> bytes:
         """Of the next step."""
         # As a bucket keeps one message of a key, going through all of them gives each entry once.
-        return encode_body({"batch": BATCH, "seq": self._last + 1, "next_by_subj": self._pattern})
+        return encode_body({"batch": BATCH, "seq": self.last + 1, "next_by_subj": self._pattern})
 
     def take(self, message: Message) -> bool:
         """Take an answer; gives whether it was the last of this step."""
@@ -93,8 +96,13 @@ class Listing:
         if not subject.startswith(self._prefix) or not (revision.isascii() and revision.isdigit()):
             self.error = ClusterError("JetStream answered with what is no entry of the bucket")
             return True
-        self._last = max(self._last, int(revision[:19]))
-        if not _is_gone(headers.fields):
-            key = subject.removeprefix(self._prefix)
+        self.last = max(self.last, int(revision[:19]))
+        key = subject.removeprefix(self._prefix)
+        if _is_gone(headers.fields):
+            self.gone.add(key)
+            self.entries.pop(key, None)  # it was there a moment ago
+            self.revisions.pop(key, None)
+        else:
+            self.gone.discard(key)
             self.entries[key], self.revisions[key] = message.payload, int(revision[:19])
         return False

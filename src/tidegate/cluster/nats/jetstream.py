@@ -8,7 +8,16 @@ from typing import Any
 from tidegate.cluster.nats.protocol import Info, Message
 from tidegate.errors import ClusterError, ConfigurationError
 
-__all__ = ["DISABLED", "JetStreamError", "check_version", "encode_body", "is_missing", "is_temporary", "read_answer"]
+__all__ = [
+    "DISABLED",
+    "JetStreamError",
+    "check_version",
+    "encode_body",
+    "is_empty",
+    "is_missing",
+    "is_temporary",
+    "read_answer",
+]
 
 NEEDED = (2, 11)
 """The first version whose entries can have a time to live of their own, and tell of its end."""
@@ -19,7 +28,8 @@ DISABLED = (
     "behind it: nats://host?js_domain=name"
 )
 DISABLED_CODES = {10039, 10076}
-MISSING = {10037, 10059}
+NO_MESSAGE = 10037
+MISSING = {NO_MESSAGE, 10059}
 TEMPORARY = {10008, 10009, 10023, 10077}
 """No leader yet, not enough resources at the moment, or an answer that was lost between servers."""
 
@@ -89,6 +99,11 @@ def is_temporary(error: ClusterError) -> bool:
     return not isinstance(error, JetStreamError) or error.code in TEMPORARY
 
 
+def is_empty(error: ClusterError) -> bool:
+    """Whether nothing is there of what was asked about."""
+    return isinstance(error, JetStreamError) and error.code == NO_MESSAGE
+
+
 def is_missing(error: ClusterError) -> bool:
-    """Whether what was asked about is not there."""
+    """Whether what was asked about is not there, or nothing of it."""
     return isinstance(error, JetStreamError) and error.code in MISSING

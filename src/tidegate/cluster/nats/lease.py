@@ -12,32 +12,26 @@ import secrets
 import time
 from collections.abc import Callable
 
+from tidegate.cluster.nats.announced import ID_SIZE
 from tidegate.cluster.nats.bucket import Bucket
 from tidegate.cluster.nats.inbox import NobodyListensError
 from tidegate.cluster.nats.jetstream import is_missing
 from tidegate.errors import ClusterError, ConfigurationError
 
-__all__ = ["Lease", "lease_value"]
+__all__ = ["Lease"]
 
 logger = logging.getLogger("tidegate")
 
 RENEW_SECONDS = 1.0
 MOMENTS = 10
 LEAVE_SECONDS = 2.0
-ID_SIZE = 16
-"""Characters before each value, which say whose lease it is: of two processes with the same to say, too."""
-
-
-def lease_value(raw: bytes) -> bytes:
-    """What a member says, of the value of its entry."""
-    return raw[ID_SIZE:]
 
 
 class Lease:
     """One entry, which nobody else may have meanwhile.
 
     Args:
-        value: what it says; `lease_value` reads it.
+        value: what it says; `own_words` reads it.
         lost: is called once, where somebody else has the entry after a time in which it could not be written anew.
 
     Attributes:
@@ -114,9 +108,15 @@ class Lease:
             logger.info("the entry %s was left to its time: %s", self._key, error)
         self._say(b"")
 
-    def say(self, value: bytes) -> None:
-        """Have it say something else from the next renewal on."""
-        self._value = self._id + value
+    @property
+    def value(self) -> bytes:
+        """Of the entry: whose it is, and what it says."""
+        return self._value
+
+    def speak(self) -> None:
+        """Be heard now, and not only at the next of its moments."""
+        if self.is_held:
+            self._say(self._value)
 
     async def _beat(self) -> None:
         """Be heard: in one of a few moments of each second, so that who hears of many is woken a few times for all.

@@ -5,6 +5,7 @@ Nobody waits for the server while holding the lock. Of those who wait for answer
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -27,8 +28,12 @@ __all__ = ["Pong", "Session"]
 IDLE_SECONDS = 60.0
 """After which a connection is opened anew: servers ask every two minutes whether a client is there, unless they are set
 to ask more often."""
-SLICE_SECONDS = 0.5
+SLICE_SECONDS = 0.25
 """At most in one wait: where a signal's handler pushes, it may read what the wait that it interrupted is for."""
+QUIET_SECONDS = 0.75
+"""For which a server may say nothing while somebody waits, before it is asked whether it is there."""
+GONE_SECONDS = 1.5
+"""For it to say so."""
 
 
 class Pong:
@@ -81,6 +86,8 @@ class Session:
         self._pongs: deque[Pong] = deque()
         self._confirmed = 0
         self._used = 0.0
+        self._waits_since: float | None = None  # since when somebody waited, and nothing came
+        self._probed: float | None = None  # when the server was asked whether it is there, after that
 
     @property
     def others(self) -> tuple[Server, ...]:
@@ -142,6 +149,9 @@ class Session:
                     if self._reader not in (0, me):
                         self._turn.wait(left)
                         continue
+                    self._look_after(self.link)
+                    if self.link is None:
+                        continue
                     self._reader = me
                     link = self.link
                 link.wait(left)
@@ -152,12 +162,27 @@ class Session:
                         self._read(link)
                         self._turn.notify_all()
 
+    def _look_after(self, link: NatsSocket) -> None:
+        """See that the server is there for which somebody waits."""
+        now = time.monotonic()
+        if self._waits_since is None:
+            self._waits_since = now
+        elif self._probed is None:
+            if now - self._waits_since >= QUIET_SECONDS:
+                self._probed = now
+                self._pongs.append(Pong(self.published))
+                with contextlib.suppress(ClusterError):  # then it was given up
+                    self._write(link, PING)
+        elif now - self._probed >= GONE_SECONDS and not link.has_come():
+            self.give_up(link, f"it was silent for {now - self._waits_since:.1f} s")
+
     def give_up(self, link: NatsSocket | None, reason: str) -> None:
         """Close the connection: what was written may be lost, and answers won't come."""
         with self.lock:
             if link is None or self.link is not link:
                 return
             self.link = None
+            self._waits_since = self._probed = None
             link.give_up()
             missing = self.published - self._confirmed
             if missing:
@@ -197,12 +222,15 @@ class Session:
     def _open(self) -> NatsSocket:
         problems: list[ClusterError] = []
         self._pool.begin()
-        while (server := self._pool.next()) is not None:
-            try:
-                return open_socket(self._place, server, self._name, self._connect_timeout)
-            except ClusterError as error:
-                problems.append(error)
-        raise one_error(problems)
+        try:
+            while (server := self._pool.next()) is not None:
+                try:
+                    return open_socket(self._place, server, self._name, self._connect_timeout)
+                except ClusterError as error:
+                    problems.append(error)
+            raise one_error(problems)
+        finally:
+            problems.clear()  # their tracebacks lead back here, and to the connection that is made
 
     def _usable(self) -> NatsSocket | None:
         """The connection, if there is one that can be used; one that can't be any more is given up."""
@@ -211,7 +239,7 @@ class Session:
             return link  # who reads would wait in vain for what is read here
         if link.has_come():
             self._read(link)
-        if time.monotonic() - self._used > IDLE_SECONDS and not self._pongs:
+        if time.monotonic() - self._used > IDLE_SECONDS and (not self._pongs or self._probed is not None):
             self._confirmed = self.published  # so long ago that the system would have noticed
             self.give_up(link, "it was idle")
         return self.link
@@ -247,7 +275,10 @@ class Session:
         if self.link is not link:
             return
         try:
-            for event in link.read():
+            events = link.read()
+            if link.has_heard():
+                self._waits_since = self._probed = None
+            for event in events:
                 self._take(link, event)
         except OSError as error:
             self.give_up(link, str(error) if isinstance(error, ClusterError) else reason_of(error))

@@ -24,7 +24,7 @@ __all__ = ["NatsSocket", "open_socket"]
 READ_SIZE = 256 * 1024
 WRITE_SIZE = 256 * 1024
 """Bytes that are written at once: TLS insists on being given the same again, or more, where it could not write them."""
-USER_TIMEOUT_MS = 5000
+USER_TIMEOUT_MS = 3000
 """Until the system gives up a connection on which what was sent is not confirmed."""
 
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -40,13 +40,14 @@ class NatsSocket:
         info: what the server said of itself.
     """
 
-    __slots__ = ("_has_come", "_left", "_parser", "_sock", "info", "server")
+    __slots__ = ("_has_come", "_heard", "_left", "_parser", "_sock", "info", "server")
 
     def __init__(self, sock: socket.socket, server: Server, info: Info, parser: Parser) -> None:
         self.server = server
         self.info = info
         self._sock = sock
         self._parser = parser
+        self._heard = False
         self._left = bytearray()  # of what was written, that the system has not taken
         self._has_come = select.poll() if hasattr(select, "poll") else None
         if self._has_come is not None:
@@ -89,6 +90,11 @@ class NatsSocket:
         """Whether there may be something to read, the end among it."""
         return self._has_come is None or bool(self._has_come.poll(0))
 
+    def has_heard(self) -> bool:
+        """Whether anything was read since this was asked last, be it a part of a message."""
+        heard, self._heard = self._heard, False
+        return heard
+
     def read(self) -> list[Event]:
         """All that has come.
 
@@ -103,6 +109,7 @@ class NatsSocket:
                 return events
             if not data:
                 raise ClusterError("it hung up")
+            self._heard = True
             events += self._parser.feed(data)
             if self._parser.error is not None:
                 raise ClusterError(f"it sent {self._parser.error}")

@@ -1,7 +1,8 @@
 """Watches who is there: those in a bucket, and then whoever says so, through breaks of the connection.
 
-The bucket tells who there is at the start. From then on each member is heard by its own word, which NATS carries even
-while the servers that keep the bucket choose a leader, and which costs them less than a change of the bucket does.
+The bucket tells who there is at the start, and after each break who is new. From then on each is heard by its own
+word, which NATS carries even while the servers that keep the bucket choose a leader, and which costs them less than a
+change of the bucket does.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Watch:
         self._pattern = pattern
         self._prefix = self._client.subjects.beat("")
         self._sid = 0
-        self._connection = 0  # on which the bucket was listed
+        self._connection = 0  # the number of the one on which it listens
+        self._listed_on = 0  # and of that on which the bucket was listed
         self._left: set[str] = set()  # who has left while it is being listed
         self._problem = ""
         self._listed = asyncio.Event()
@@ -88,30 +90,40 @@ class Watch:
         while True:
             now = time.monotonic()
             if self._client.is_connected:
-                # After a break of the connection, or where this process itself stood still, words were missed.
-                if now - heard_until > STALL_SECONDS:
-                    self._roster.deaf(now)
+                self._excuse(now, now - heard_until)
                 heard_until = now
                 for key in self._roster.silent(now):
                     self._tell(key, None)
-                if self._connection != self._client.counters.connections:
+                if self._listed_on != self._connection:
                     await self._list()
             await asyncio.sleep(TICK_SECONDS)
 
+    def _excuse(self, now: float, seconds: float) -> None:
+        """Where words were missed nobody is to be blamed for them.
+
+        Args:
+            seconds: for which nobody has looked.
+        """
+        connection = self._client.counters.connections
+        if connection != self._connection and self._client.has_moved:
+            self._roster.moved(now)
+        elif connection != self._connection or seconds > STALL_SECONDS:  # or this process itself stood still
+            self._roster.deaf(now)
+        self._connection = connection
+
     async def _list(self) -> None:
         """Learn who was there before anybody could be heard."""
-        connection = self._client.counters.connections
+        connection = self._connection
         self._left.clear()
         try:
-            entries = await self._bucket.list(self._pattern)
+            found = await self._bucket.look_up(self._pattern)
         except (ConfigurationError, ClusterError) as error:
             await self._failed(error)
             return
-        self._connection, self._problem = connection, ""
+        self._listed_on, self._problem = connection, ""
         now = time.monotonic()
-        self._roster.deaf(now)
-        for key, value in entries.items():
-            if key not in self._left and self._roster.heard(key, value, now):
+        for key, value in found.entries.items():
+            if key not in self._left and self._roster.listed(key, value, now):
                 self._tell(key, value)
         self._listed.set()
 
