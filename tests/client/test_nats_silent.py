@@ -19,14 +19,13 @@ BOTH = ["a", "b"]
 )
 def test_who_neither_answers_nor_writes_its_entry_anew_is_overdue_after_a_while(error: ClusterError) -> None:
     silent = Silent()
-    silent.renewed({"a": 1, "b": 2})
     silent.note(BOTH, [error, ANSWER], 0)
+    silent.renewed({"a": 1, "b": 2}, 2)
     assert silent.are_overdue(BOTH, DEFAULT_SILENCE) == []
     silent.note(["a"], [error], 3)
+    silent.renewed({"a": 3, "b": 2}, 3)  # as a server lists it that has more of what was before
     assert silent.are_overdue(BOTH, DEFAULT_SILENCE + 0.1) == ["a"]
-    silent.renewed({"a": 1, "b": 2})
-    assert silent.are_overdue(BOTH, 60) == ["a"]
-    silent.renewed({"b": 2})  # nobody lists it, and still it does not answer
+    silent.renewed({"b": 9}, 9)  # nobody lists it, and still it does not answer
     assert silent.are_overdue(BOTH, 60) == ["a"]
     silent.forget(["a"])
     assert silent.are_overdue(BOTH, 60) == []
@@ -34,10 +33,10 @@ def test_who_neither_answers_nor_writes_its_entry_anew_is_overdue_after_a_while(
 
 def test_who_writes_its_entry_anew_or_answers_again_is_there_however_slow() -> None:
     silent = Silent()
-    silent.renewed({"a": 2, "b": 1})
     silent.note(BOTH, [ClusterTimeoutError("no answer")] * 2, 0)
     silent.note(["b"], [ANSWER], 3)
-    silent.renewed({"a": 1, "b": 1})  # as a server lists it that was away
+    silent.renewed({"a": 2, "b": 1}, 2)
+    silent.renewed({"a": 1, "b": 1}, 1)  # as a server lists it that was away
     assert silent.are_overdue(BOTH, 60) == ["a"]
-    silent.renewed({"a": 3, "b": 1})
+    silent.renewed({"a": 6, "b": 5}, 6)
     assert silent.are_overdue(BOTH, 60) == []

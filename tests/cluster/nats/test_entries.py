@@ -36,7 +36,7 @@ def test_a_stored_message_is_read() -> None:
 
 
 def test_a_list_goes_on_until_nothing_is_left() -> None:
-    listing = Listing("b", "gateway.>", api="$JS.API")
+    listing = Listing("$JS.API", "b", "gateway.>")
     assert listing.subject == "$JS.API.DIRECT.GET.KV_b"
     assert json.loads(listing.request()) == {"batch": 1000, "seq": 1, "next_by_subj": "$KV.b.gateway.>"}
     assert not listing.take(entry("gateway.1", b"one", 5))
@@ -51,7 +51,7 @@ def test_a_list_goes_on_until_nothing_is_left() -> None:
 
 
 def test_an_empty_bucket_has_an_empty_list() -> None:
-    listing = Listing("b", api="$JS.API")
+    listing = Listing("$JS.API", "b")
     assert listing.take(message(b"", 404))
     assert (listing.is_done, listing.entries, listing.error) == (True, {}, None)
 
@@ -67,7 +67,7 @@ def test_an_empty_bucket_has_an_empty_list() -> None:
     ],
 )
 def test_an_answer_that_is_none_ends_the_list(wrong: Message) -> None:
-    listing = Listing("b", api="$JS.API")
+    listing = Listing("$JS.API", "b")
     assert listing.take(wrong)
     assert listing.error is not None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Collection, Sequence
@@ -25,7 +26,7 @@ from tidegate.cluster.nats.lookup import Found
 from tidegate.cluster.nats.protocol import Message
 from tidegate.cluster.nats.url import NatsPlace
 from tidegate.cluster.reasons import one_error
-from tidegate.errors import ClusterError
+from tidegate.errors import ClusterError, ClusterTimeoutError
 from tidegate.wire.packet import DEFAULT_MAX_PACKET_SIZE
 from tidegate.wire.register_line import Addresses
 
@@ -34,6 +35,8 @@ __all__ = ["BlockingNatsPush"]
 T = TypeVar("T")
 
 LIMIT = DEFAULT_MAX_PACKET_SIZE
+NOTHING = Found({}, {}, frozenset(), 0)
+UNANSWERED = ClusterTimeoutError("no answer yet")
 
 
 class Kept:
@@ -169,7 +172,18 @@ class BlockingNatsPush:
 
     def _gather(self, kept: Kept, requests: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, bytes]]:
         began = time.monotonic()
-        outcomes = self._client.gather([(self._subjects.gateway(address), packet) for address, packet in requests])
+        subjects = {self._subjects.gateway(address): address for address, _ in requests}
+
+        def gone(open: Sequence[str]) -> list[str]:
+            kept.silent.note([subjects[each] for each in open], [UNANSWERED] * len(open), began)
+            kept.known.doubt()
+            with contextlib.suppress(ClusterError):
+                there = self._gateways(kept)
+                return [each for each in open if subjects[each] not in there]
+            return []
+
+        asked = [(self._subjects.gateway(address), packet) for address, packet in requests]
+        outcomes = self._client.gather(asked, gone=gone)
         kept.silent.note([address for address, _ in requests], outcomes, began)
         gateways: Collection[str] = kept.known.last.all
         if any(isinstance(outcome, ClusterError) for outcome in outcomes):
@@ -211,7 +225,7 @@ class BlockingNatsPush:
         """
         known, found = kept.known.last.all, self._look_up(kept)
         listed = {each: found.revisions.get(gateway_key(each), 0) for each in read_gateways(found.entries)}
-        kept.silent.renewed(listed)
+        kept.silent.renewed(listed, found.last)
         everybody = list(dict.fromkeys((*listed, *known)))
         gone = {*kept.silent.are_overdue(everybody, time.monotonic())}
         doubtful = [each for each in everybody if each in gone or each not in listed]
@@ -230,12 +244,17 @@ class BlockingNatsPush:
         return [each for each, outcome in zip(addresses, outcomes, strict=True) if isinstance(outcome, Message)]
 
     def _look_up(self, kept: Kept) -> Found:
+        known = kept.known.last.all
         try:
-            found = self._client.look_up(self._subjects.bucket, GATEWAYS, kept.floor if kept.known.last.all else None)
+            found = self._client.look_up(self._subjects.bucket, GATEWAYS, kept.floor if known else None)
+        except ClusterTimeoutError:
+            if not known:
+                raise
+            return NOTHING  # but the gateways are asked themselves
         except ClusterError as error:
             if not isinstance(error, NobodyListensError) and not is_missing(error):
                 raise
-            found = Found({}, {}, frozenset(), 0)  # nobody has made it yet
+            found = NOTHING  # nobody has made it yet
         kept.floor = found.last
         return found
 
@@ -244,14 +263,15 @@ class BlockingNatsPush:
         number = self._client.connect()
         if number == kept.connection:
             return
-        kept.connection = number
-        regathering = Regathering(kept.known.last.all, time.monotonic() + GATHER_SECONDS)
-        while regathering.goes_on(time.monotonic()):
-            back = self._alive(kept, regathering.missing)
-            kept.known.doubt()
-            regathering.take(back, self._gateways(kept))
-            if regathering.missing:
-                time.sleep(PAUSE_SECONDS)
+        with kept.lookup:
+            regathering = Regathering(kept.known.last.all, time.monotonic() + GATHER_SECONDS)
+            while number != kept.connection and regathering.goes_on(time.monotonic()):
+                back = self._alive(kept, regathering.missing)
+                kept.known.doubt()
+                regathering.take(back, self._gateways(kept))
+                if regathering.missing:
+                    time.sleep(PAUSE_SECONDS)
+            kept.connection = number
 
     def _now(self) -> Kept:
         generation = forks.generation()

@@ -16,13 +16,15 @@ __all__ = ["Silent"]
 
 
 class Silent:
-    """Those that did not answer, since when, and the revision of each one's entry then. Times are of any clock."""
+    """Those that did not answer, since when, and the revision that only an entry can have which was written after that.
 
-    __slots__ = ("_revisions", "_since")
+    Times are of any clock.
+    """
+
+    __slots__ = ("_since",)
 
     def __init__(self) -> None:
-        self._since: dict[str, tuple[float, int]] = {}
-        self._revisions: Mapping[str, int] = {}
+        self._since: dict[str, tuple[float, int | None]] = {}
 
     def note(self, addresses: Sequence[str], outcomes: Sequence[Message | ClusterError], began: float) -> None:
         """Take what came of questions. Of one that was lost with the connection it counts when it was asked.
@@ -32,19 +34,23 @@ class Silent:
         """
         for address, outcome in zip(addresses, outcomes, strict=True):
             if isinstance(outcome, ClusterError):
-                self._since.setdefault(address, (began, self._revisions.get(address, 0)))
+                self._since.setdefault(address, (began, None))
             else:
                 self._since.pop(address, None)
 
-    def renewed(self, revisions: Mapping[str, int]) -> None:
+    def renewed(self, revisions: Mapping[str, int], last: int) -> None:
         """Take what the bucket lists: whoever has written its entry anew is there.
 
         Args:
             revisions: of the entries, by address.
+            last: how far the bucket has come.
         """
-        self._revisions = revisions
-        for address, (_, revision) in tuple(self._since.items()):
-            if revisions.get(address, 0) > revision:
+        # Another server may have a little more of what was written before it lost its leader.
+        beyond = last + len(revisions)
+        for address, (since, revision) in tuple(self._since.items()):
+            if revision is None:
+                self._since[address] = since, beyond
+            elif revisions.get(address, 0) > revision:
                 del self._since[address]
 
     def are_overdue(self, addresses: Sequence[str], now: float) -> list[str]:

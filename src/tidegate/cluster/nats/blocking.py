@@ -22,6 +22,9 @@ from tidegate.errors import ClusterError
 
 __all__ = ["BlockingNatsClient"]
 
+GONE_SECONDS = 1.0
+"""Of waiting for answers, until it is looked whether they can still come."""
+
 
 class BlockingNatsClient:
     """Made once and kept. It connects when it is used.
@@ -159,13 +162,18 @@ class BlockingNatsClient:
         return outcome
 
     def gather(
-        self, requests: Iterable[tuple[str, bytes]], seconds: float | None = None
+        self,
+        requests: Iterable[tuple[str, bytes]],
+        seconds: float | None = None,
+        gone: Callable[[Sequence[str]], Iterable[str]] | None = None,
     ) -> list[Message | ClusterError]:
         """Ask several at once, within one time limit.
 
         Args:
             requests: subjects and payloads.
             seconds: for the answers; ``timeout`` unless given.
+            gone: is called with the subjects from which no answer has come, once a second; gives those to which nobody
+                listens any more.
 
         Returns:
             For each, in their order, the answer or the error that tells why there is none.
@@ -173,7 +181,8 @@ class BlockingNatsClient:
         Raises:
             ClusterError: no server can be reached.
         """
-        questions = self._ask([(subject, payload, None) for subject, payload in requests], seconds or self._timeout)
+        asked = [(subject, payload, None) for subject, payload in requests]
+        questions = self._ask(asked, seconds or self._timeout, gone)
         return [question.outcome() for question in questions]
 
     def collect(self, subject: str, payload: bytes, enough: Enough, seconds: float | None = None) -> list[Message]:
@@ -253,7 +262,12 @@ class BlockingNatsClient:
             return error
         return None
 
-    def _ask(self, asked: Sequence[tuple[str, bytes, Enough | None]], seconds: float) -> list[Question]:
+    def _ask(
+        self,
+        asked: Sequence[tuple[str, bytes, Enough | None]],
+        seconds: float,
+        gone: Callable[[Sequence[str]], Iterable[str]] | None = None,
+    ) -> list[Question]:
         session = self._now()
         deadline = time.monotonic() + seconds
         questions: list[Question] = []
@@ -268,7 +282,12 @@ class BlockingNatsClient:
 
         try:
             session.publish(lines, self._timeout)
-            session.wait(lambda: all(question.is_done for question in questions), deadline - time.monotonic())
+            while (left := deadline - time.monotonic()) > 0:
+                if session.wait(lambda: all(question.is_done for question in questions), min(left, GONE_SECONDS)):
+                    break
+                if gone is not None:
+                    for subject in gone([question.subject for question in questions if not question.is_done]):
+                        session.abandon(subject)
             with session.lock:
                 for question in questions:
                     question.time_out(seconds)

@@ -305,6 +305,10 @@ class NatsClient:
         """Take no more answers to it."""
         self._inbox.forget(question)
 
+    def abandon(self, subject: str) -> None:
+        """Nobody listens to it any more: questions to it fail now, and not only when their time is over."""
+        self._inbox.abandon(subject)
+
     def _listen_for_answers(self) -> None:
         if not self._inbox_sid:
             self._inbox_sid = self.subscribe(self._inbox.pattern, self._inbox.take)
@@ -396,8 +400,5 @@ class NatsClient:
             logger.exception("what came over NATS could not be taken")
 
     def _refused(self, text: str) -> None:
-        is_slow, is_stale = (what in text.lower() for what in ("slow consumer", "stale connection"))
-        self.counters.slow_consumer += is_slow
-        self.counters.stale_connection += is_stale
-        self.counters.server_errors += not (is_slow or is_stale)
+        self.counters.refuse(text)
         logger.error("NATS server %s says: %s", self.server, text)

@@ -39,6 +39,13 @@ class Counters:
     stale_connection: int = 0
     server_errors: int = 0
 
+    def refuse(self, text: str) -> None:
+        """The server says that something is wrong."""
+        is_slow, is_stale = (what in text.lower() for what in ("slow consumer", "stale connection"))
+        self.slow_consumer += is_slow
+        self.stale_connection += is_stale
+        self.server_errors += not (is_slow or is_stale)
+
     def snapshot(self) -> dict[str, int]:
         """All of them by name."""
         return asdict(self)

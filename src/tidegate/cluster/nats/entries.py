@@ -61,7 +61,7 @@ class Listing:
         error: what the server says is wrong.
     """
 
-    def __init__(self, bucket: str, pattern: str = ">", *, api: str) -> None:
+    def __init__(self, api: str, bucket: str, pattern: str = ">") -> None:
         self.subject = f"{api}.DIRECT.GET.{stream_name(bucket)}"
         self.entries: dict[str, bytes] = {}
         self.revisions: dict[str, int] = {}

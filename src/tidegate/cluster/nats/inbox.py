@@ -122,6 +122,11 @@ class Inbox:
         """Nobody waits for it any more."""
         self._open.pop(question.reply, None)
 
+    def abandon(self, subject: str) -> None:
+        """Nobody listens to a subject any more: questions to it are not answered."""
+        for question in [each for each in self._open.values() if each.subject == subject]:
+            question.fail(NobodyListensError(f"nobody listens to {subject} on NATS any more"))
+
     def fail(self, error: ClusterError) -> None:
         """The connection on which they were asked is gone."""
         for question in tuple(self._open.values()):

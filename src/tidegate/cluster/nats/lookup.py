@@ -16,7 +16,7 @@ from tidegate.cluster.nats.inbox import Enough
 from tidegate.cluster.nats.jetstream import JetStreamError, encode_body, is_empty, is_temporary, read_answer
 from tidegate.cluster.nats.protocol import Message
 from tidegate.cluster.nats.subjects import Subjects
-from tidegate.errors import ClusterError
+from tidegate.errors import ClusterError, ClusterTimeoutError
 from tidegate.wire.commands import ROLL_CALL
 from tidegate.wire.packet import pack
 
@@ -24,10 +24,11 @@ __all__ = ["Ask", "Found", "Steps", "look_up"]
 
 LEADER_SECONDS = 0.5
 """For it to answer; where there is none nobody does."""
-LIST_SECONDS = 2.0
+LIST_SECONDS = (0.4, 0.4, 0.8, 1.6)
+"""For a list, as often as it is asked for: which server answers nobody can choose, and for a minute it may be one that
+was cut off."""
 ROLL_SECONDS = 0.5
 """For the gateways to answer; nobody knows how many there are."""
-TRIES = 4
 PAUSE_SECONDS = 0.1
 """Between two lists."""
 
@@ -82,22 +83,36 @@ def look_up(subjects: Subjects, bucket: str, pattern: str, floor: int | None = N
     needed = floor
     if floor is None:
         needed = yield from _last_of_leader(subjects.api, bucket, pattern)
-    for _ in range(1 if needed is None else TRIES):
-        listing = Listing(bucket, pattern, api=subjects.api)
-        while not listing.is_done:
-            error = (yield Ask(listing.subject, listing.request(), listing.take, LIST_SECONDS)) or listing.error
-            if error is not None:
-                raise error
+    found: Found | None = None
+    for seconds in LIST_SECONDS:
+        listing = Listing(subjects.api, bucket, pattern)
+        error = yield from _list(listing, seconds)
+        if isinstance(error, ClusterTimeoutError):
+            continue
+        if error is not None:
+            raise error
         found = Found(listing.entries, listing.revisions, frozenset(listing.gone), listing.last)
-        if needed is not None and listing.last >= needed:
+        if needed is None:
+            break
+        if found.last >= needed:
             return found
-        if needed is not None:
-            yield PAUSE_SECONDS
+        yield PAUSE_SECONDS
+    if found is None:
+        assert error is not None
+        raise error
     if floor is not None:
         return found
     there: dict[str, bytes] = {}
     yield Ask(subjects.all, pack(ROLL_CALL), lambda message: _note(message, there), ROLL_SECONDS)
     return found._replace(entries={**found.entries, **there}, gone=found.gone.difference(there))
+
+
+def _list(listing: Listing, seconds: float) -> Generator[Ask, ClusterError | None, ClusterError | None]:
+    """Ask for one list, to its end; gives what is wrong with it."""
+    error: ClusterError | None = None
+    while not listing.is_done and error is None:
+        error = (yield Ask(listing.subject, listing.request(), listing.take, seconds)) or listing.error
+    return error
 
 
 def _last_of_leader(api: str, bucket: str, pattern: str) -> Generator[Ask, ClusterError | None, int | None]:

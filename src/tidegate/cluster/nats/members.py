@@ -25,6 +25,7 @@ class Members:
 
     def __init__(self, client: NatsClient, changed: Callable[[], None]) -> None:
         self.gateways: dict[str, GatewayEntry] = {}
+        self._client = client
         self._tell = changed
         self._by_key: dict[str, GatewayEntry] = {}
         self._watch = Watch(Bucket(client, client.subjects.bucket), self._changed, pattern=GATEWAYS)
@@ -46,7 +47,8 @@ class Members:
         if entry == self._by_key.get(key):
             return
         if entry is None:
-            del self._by_key[key]
+            gone = self._by_key.pop(key)
+            self._client.abandon(self._client.subjects.gateway(gone.address))
         else:
             self._by_key[key] = entry
         self.gateways = {each.address: each for each in self._by_key.values()}

@@ -196,6 +196,11 @@ class Session:
             self.inbox.fail(error)
             self._turn.notify_all()
 
+    def abandon(self, subject: str) -> None:
+        """Nobody listens to a subject any more: questions to it are not answered."""
+        with self.lock:
+            self.inbox.abandon(subject)
+
     def connect(self) -> int:
         """See that there is a connection; gives its number."""
         self._connect()

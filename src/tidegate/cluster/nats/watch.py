@@ -56,7 +56,7 @@ class Watch:
         self._left: set[str] = set()  # who has left while it is being listed
         self._problem = ""
         self._listed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def values(self) -> dict[str, bytes]:
@@ -66,7 +66,8 @@ class Watch:
     def start(self) -> None:
         """Begin, in the running loop."""
         self._sid = self._client.subscribe(self._client.subjects.beat(self._pattern), self._heard)
-        self._task = asyncio.get_running_loop().create_task(self._watch())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._watch()), loop.create_task(self._keep_listed())]
 
     async def listed(self, seconds: float) -> bool:
         """Wait until all that there were at the start have been told of; gives whether they were, in time."""
@@ -79,10 +80,11 @@ class Watch:
 
     async def stop(self) -> None:
         """Tell nothing more."""
-        task, self._task = self._task, None
-        if task is not None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-            await asyncio.wait({task})
+        if tasks:
+            await asyncio.wait(tasks)
             self._client.unsubscribe(self._sid)
 
     async def _watch(self) -> None:
@@ -94,8 +96,6 @@ class Watch:
                 heard_until = now
                 for key in self._roster.silent(now):
                     self._tell(key, None)
-                if self._listed_on != self._connection:
-                    await self._list()
             await asyncio.sleep(TICK_SECONDS)
 
     def _excuse(self, now: float, seconds: float) -> None:
@@ -111,9 +111,17 @@ class Watch:
             self._roster.deaf(now)
         self._connection = connection
 
+    async def _keep_listed(self) -> None:
+        """List the bucket on each new connection."""
+        while True:
+            if self._client.is_connected and self._listed_on != self._client.counters.connections:
+                await self._list()
+            else:
+                await asyncio.sleep(TICK_SECONDS)
+
     async def _list(self) -> None:
         """Learn who was there before anybody could be heard."""
-        connection = self._connection
+        connection = self._client.counters.connections
         self._left.clear()
         try:
             found = await self._bucket.look_up(self._pattern)
