@@ -112,8 +112,14 @@ def test_questions_are_answered_within_one_limit(url: str, make: Callable[..., B
         assert str(two) == "nobody listens to nobody on NATS"
         assert isinstance(three, ClusterTimeoutError)
         assert client.gather([]) == []
-        found = client.collect("count", b"", lambda message: message.payload == b"1")
-        assert [message.payload for message in found] == [b"0", b"1"]
+        found: list[bytes] = []
+
+        def take(message: Message) -> bool:
+            found.append(message.payload)
+            return message.payload == b"1"
+
+        assert client.collect([("count", b"", take)]) == [None]
+        assert found == [b"0", b"1"]
 
 
 def test_threads_share_one_connection(url: str, make: Callable[..., BlockingNatsClient]) -> None:

@@ -10,6 +10,7 @@ from tests.cluster.nats.server import NatsServer
 from tests.cluster.nats.support import Noting, ScriptedNats, noting
 from tests.net.support import Runner, until
 from tests.ports import free_port
+from tidegate.cluster.nats.inbox import NobodyListensError
 from tidegate.cluster.nats.protocol import Message
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
@@ -111,10 +112,17 @@ def test_a_question_may_have_several_answers(run: Runner, nats: NatsServer) -> N
                     client.publish(message.reply, b"%d" % number)
 
             client.subscribe("count", answer)
-            found = await client.collect("count", b"", lambda message: message.payload == b"3")
-            assert [message.payload for message in found] == [b"0", b"1", b"2", b"3"]
-            with pytest.raises(ClusterTimeoutError):
-                await client.collect("count", b"", lambda _: False, 0.1)
+            found: list[bytes] = []
+
+            def take(message: Message) -> bool:
+                found.append(message.payload)
+                return message.payload == b"3"
+
+            assert await client.collect([("count", b"", take)]) == [None]
+            assert found == [b"0", b"1", b"2", b"3"]
+            late, nobody = await client.collect([("count", b"", lambda _: False), ("nobody", b"", take)], 0.1)
+            assert isinstance(late, ClusterTimeoutError)
+            assert isinstance(nobody, NobodyListensError)
 
     run(main())
 

@@ -264,6 +264,7 @@ class BlockingNatsPush:
         if number == kept.connection:
             return
         with kept.lookup:
+            kept.silent.note(kept.known.last.all, [UNANSWERED] * len(kept.known.last.all), self._client.lost_at)
             regathering = Regathering(kept.known.last.all, time.monotonic() + GATHER_SECONDS)
             while number != kept.connection and regathering.goes_on(time.monotonic()):
                 back = self._alive(kept, regathering.missing)

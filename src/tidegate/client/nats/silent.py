@@ -6,7 +6,7 @@ while its servers choose a leader; so a gateway is gone also where its entry is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tidegate.cluster.nats.protocol import Message
 from tidegate.cluster.nats.roster import DEFAULT_SILENCE
@@ -26,7 +26,7 @@ class Silent:
     def __init__(self) -> None:
         self._since: dict[str, tuple[float, int | None]] = {}
 
-    def note(self, addresses: Sequence[str], outcomes: Sequence[Message | ClusterError], began: float) -> None:
+    def note(self, addresses: Collection[str], outcomes: Sequence[Message | ClusterError], began: float) -> None:
         """Take what came of questions. Of one that was lost with the connection it counts when it was asked.
 
         Args:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from tidegate.cluster.nats.subjects import address_token, name_token
+from tidegate.cluster.nats.subjects import address_of_token, address_token, name_token
 from tidegate.wire.register_line import is_gateway_address
 
 __all__ = [
     "GATEWAYS",
     "ID_SIZE",
     "GatewayEntry",
+    "address_of_key",
     "encode_gateway",
     "encode_worker",
     "gateway_key",
@@ -26,7 +27,8 @@ __all__ = [
 
 ID_SIZE = 16
 """Characters before each value, which say whose entry it is: of two processes with the same to say, too."""
-GATEWAYS = "gateway.>"
+PREFIX = "gateway."
+GATEWAYS = f"{PREFIX}>"
 """The keys of all gateways."""
 
 
@@ -44,7 +46,13 @@ class GatewayEntry(NamedTuple):
 
 def gateway_key(address: str) -> str:
     """Of the entry of a gateway."""
-    return f"gateway.{address_token(address)}"
+    return PREFIX + address_token(address)
+
+
+def address_of_key(key: str) -> str | None:
+    """The address of the gateway whose entry has a key; None where that is no gateway's."""
+    address = address_of_token(key.removeprefix(PREFIX)) if key.startswith(PREFIX) else ""
+    return address if is_gateway_address(address) else None
 
 
 def worker_key(key: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tidegate.cluster.nats.counters import Counters
 from tidegate.cluster.nats.inbox import Enough, Question
-from tidegate.cluster.nats.lookup import Ask, Found, look_up
+from tidegate.cluster.nats.lookup import Ask, Errors, Found, look_up
 from tidegate.cluster.nats.protocol import Info, Message, encode_publish
 from tidegate.cluster.nats.session import Pong, Session
 from tidegate.cluster.nats.subjects import Subjects
@@ -126,6 +126,11 @@ class BlockingNatsClient:
         """
         return self._now().connect()
 
+    @property
+    def lost_at(self) -> float:
+        """Until when the last connection that broke was heard of, by `time.monotonic`."""
+        return self._now().lost_at
+
     def flush(self) -> None:
         """Return when the server has taken all that was published before, by all threads.
 
@@ -185,20 +190,23 @@ class BlockingNatsClient:
         questions = self._ask(asked, seconds or self._timeout, gone)
         return [question.outcome() for question in questions]
 
-    def collect(self, subject: str, payload: bytes, enough: Enough, seconds: float | None = None) -> list[Message]:
-        """Ask a question to which there are several answers.
+    def collect(
+        self, questions: Sequence[tuple[str, bytes, Enough]], seconds: float | None = None
+    ) -> list[ClusterError | None]:
+        """Ask questions to which there may be several answers, at once and within one time limit.
 
         Args:
-            enough: is called with each, in any thread that waits, and tells whether it is the last.
-            seconds: for that; ``timeout`` unless given.
+            questions: subjects and payloads, and what is called with each answer, in any thread that waits, and tells
+                whether it is the last.
+            seconds: for the answers; ``timeout`` unless given.
+
+        Returns:
+            For each, in their order, why there was no last answer.
 
         Raises:
-            ClusterError: as `request`.
+            ClusterError: no server can be reached.
         """
-        (question,) = self._ask([(subject, payload, enough)], seconds or self._timeout)
-        if question.error is not None:
-            raise question.error
-        return question.answers
+        return [question.error for question in self._ask(questions, seconds or self._timeout)]
 
     def ask(self, subject: str, payload: bytes, done: Callable[[Question], None]) -> Question:
         """Ask without waiting, in as many parts as it takes; `forget` is to be called in the end.
@@ -244,23 +252,19 @@ class BlockingNatsClient:
             ClusterError: it could not be asked, or has no such bucket.
         """
         steps = look_up(self.subjects, bucket, pattern, floor)
-        error: ClusterError | None = None
         try:
+            step = next(steps)
             while True:
-                error = self._carry_out(steps.send(error))
+                step = steps.send(self._carry_out(step))
         except StopIteration as stop:
             found: Found = stop.value
             return found
 
-    def _carry_out(self, step: Ask | float) -> ClusterError | None:
-        if not isinstance(step, Ask):
-            time.sleep(step)
-            return None
-        try:
-            self.collect(step.subject, step.payload, step.take, step.seconds)
-        except ClusterError as error:
-            return error
-        return None
+    def _carry_out(self, step: Ask | float) -> Errors:
+        if isinstance(step, Ask):
+            return self.collect(step.questions, step.seconds)
+        time.sleep(step)
+        return ()
 
     def _ask(
         self,

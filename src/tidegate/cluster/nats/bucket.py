@@ -17,7 +17,7 @@ from tidegate.cluster.nats.jetstream import (
     is_temporary,
     read_answer,
 )
-from tidegate.cluster.nats.lookup import Ask, Found, look_up
+from tidegate.cluster.nats.lookup import Ask, Errors, Found, look_up
 from tidegate.cluster.nats.protocol import Message
 from tidegate.errors import ClusterError, ConfigurationError
 
@@ -134,23 +134,19 @@ class Bucket:
             ClusterError: it could not be asked, or has no such bucket.
         """
         steps = look_up(self.client.subjects, self.name, pattern)
-        error: ClusterError | None = None
         try:
+            step = next(steps)
             while True:
-                error = await self._carry_out(steps.send(error))
+                step = steps.send(await self._carry_out(step))
         except StopIteration as stop:
             found: Found = stop.value
             return found
 
-    async def _carry_out(self, step: Ask | float) -> ClusterError | None:
-        if not isinstance(step, Ask):
-            await asyncio.sleep(step)
-            return None
-        try:
-            await self.client.collect(step.subject, step.payload, step.take, step.seconds)
-        except ClusterError as error:
-            return error
-        return None
+    async def _carry_out(self, step: Ask | float) -> Errors:
+        if isinstance(step, Ask):
+            return await self.client.collect(step.questions, step.seconds)
+        await asyncio.sleep(step)
+        return ()
 
     async def _write(
         self, key: str, value: bytes, ttl: int, revision: int | None, fields: dict[str, str] | None = None

@@ -268,20 +268,17 @@ class NatsClient:
         return [question.outcome() for question in questions]
 
     async def collect(
-        self, subject: str, payload: bytes, enough: Enough, seconds: float = DEFAULT_SECONDS
-    ) -> list[Message]:
-        """Ask a question to which there are several answers.
+        self, questions: Sequence[tuple[str, bytes, Enough]], seconds: float = DEFAULT_SECONDS
+    ) -> list[ClusterError | None]:
+        """Ask questions to which there may be several answers, at once and within one time limit.
 
         Args:
-            enough: is called with each, and tells whether it is the last.
+            questions: subjects and payloads, and what is called with each answer, and tells whether it is the last.
 
-        Raises:
-            ClusterError: as `request`.
+        Returns:
+            For each, in their order, why there was no last answer.
         """
-        (question,) = await self._ask([(subject, payload, enough)], seconds)
-        if question.error is not None:
-            raise question.error
-        return question.answers
+        return [question.error for question in await self._ask(questions, seconds)]
 
     def ask(self, subject: str, payload: bytes, done: Callable[[Question], None]) -> Question:
         """Ask without waiting, in as many parts as it takes; `forget` is to be called in the end.

@@ -62,6 +62,7 @@ class Session:
         breaks: connections that broke with something unconfirmed.
         connections: that were made.
         told: of how many breaks each thread was told.
+        lost_at: until when the last connection that broke was heard of, as far as anybody waited for it.
     """
 
     def __init__(self, place: NatsPlace, name: str, connect_timeout: float, counters: Counters) -> None:
@@ -73,6 +74,7 @@ class Session:
         self.breaks = 0
         self.connections = 0
         self.told = threading.local()
+        self.lost_at = time.monotonic()
         self._place = place
         self._name = name
         self._connect_timeout = connect_timeout
@@ -182,6 +184,7 @@ class Session:
             if link is None or self.link is not link:
                 return
             self.link = None
+            self.lost_at = time.monotonic() if self._probed is None else self._probed - QUIET_SECONDS
             self._waits_since = self._probed = None
             link.give_up()
             missing = self.published - self._confirmed
