@@ -135,7 +135,7 @@ def test_whose_entry_is_over_is_asked_itself() -> None:
 def test_who_has_looked_before_asks_neither_the_leader_nor_gateways() -> None:
     servers = Servers(None, listed(FIRST, last=7), listed(FIRST, last=8, gone=[SECOND]), here=[SECOND])
     found = servers.look(floor=8)
-    assert (found.last, found.gone) == (8, {gateway_key(SECOND)})
+    assert (found.last, found.gone) == (8, frozenset({gateway_key(SECOND)}))
     assert servers.asked == ["list", "list"]
     assert servers.look(floor=20).last == 8  # the servers have lost what was
     assert set(servers.asked) == {"list"}
