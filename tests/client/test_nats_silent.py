@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.client.nats.silent import Silent
+from tidegate.client.nats.silent import OVERDUE_SECONDS, Silent
 from tidegate.cluster.nats.inbox import NobodyListensError
 from tidegate.cluster.nats.protocol import Message
-from tidegate.cluster.nats.roster import DEFAULT_SILENCE
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
 ANSWER = Message("inbox", "", None, b"", 1)
@@ -21,10 +20,10 @@ def test_who_neither_answers_nor_writes_its_entry_anew_is_overdue_after_a_while(
     silent = Silent()
     silent.note(BOTH, [error, ANSWER], 0)
     silent.renewed({"a": 1, "b": 2}, 2)
-    assert silent.are_overdue(BOTH, DEFAULT_SILENCE) == []
+    assert silent.are_overdue(BOTH, OVERDUE_SECONDS) == []
     silent.note(["a"], [error], 3)
     silent.renewed({"a": 3, "b": 2}, 3)  # as a server lists it that has more of what was before
-    assert silent.are_overdue(BOTH, DEFAULT_SILENCE + 0.1) == ["a"]
+    assert silent.are_overdue(BOTH, OVERDUE_SECONDS + 0.1) == ["a"]
     silent.renewed({"b": 9}, 9)  # nobody lists it, and still it does not answer
     assert silent.are_overdue(BOTH, 60) == ["a"]
     silent.forget(["a"])

@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 LIMIT = DEFAULT_MAX_PACKET_SIZE
 NOTHING = Found({}, {}, frozenset(), 0)
+KNOWN_SECONDS = 20.0
+"""After which gateways may have gone of which the bucket says so no more."""
 UNANSWERED = ClusterTimeoutError("no answer yet")
 
 
@@ -47,10 +49,22 @@ class Kept:
         connection: the number of the one on which the gateways are known to be there.
         silent: who does not answer.
         floor: how far the bucket had come when it was looked at last.
+        looked: when that was.
         unflushed: of each thread, when it sent the first of those that it has not flushed.
     """
 
-    __slots__ = ("connection", "floor", "known", "lock", "lookup", "outbound", "questions", "silent", "unflushed")
+    __slots__ = (
+        "connection",
+        "floor",
+        "known",
+        "lock",
+        "looked",
+        "lookup",
+        "outbound",
+        "questions",
+        "silent",
+        "unflushed",
+    )
 
     def __init__(self, outbound: Outbound) -> None:
         self.outbound = outbound
@@ -61,6 +75,7 @@ class Kept:
         self.connection = 1
         self.silent = Silent()
         self.floor = 0
+        self.looked = time.monotonic()
         self.unflushed = threading.local()
 
 
@@ -93,9 +108,9 @@ class BlockingNatsPush:
             ClusterError: NATS is not there, or nobody knows of a gateway that it concerns.
         """
         kept = self._now()
+        self._regather(kept)
         self._check(kept, call)
         pushes = route(call, self._subjects, LIMIT)
-        self._regather(kept)
         with kept.lock:
             numbers = kept.outbound.expire(time.monotonic())
             expired = [kept.questions.pop(number) for number in numbers if number in kept.questions]
@@ -141,10 +156,10 @@ class BlockingNatsPush:
             ClusterError: it was not answered in full.
         """
         kept = self._now()
+        self._regather(kept)
         self._check(kept, call)
         gateways = self._gateways(kept) if call.needs_addresses else kept.known.last.all
         requests = requests_of(call, gateways, LIMIT)
-        self._regather(kept)
         return call.merge(self._gather(kept, requests))
 
     def flush(self) -> None:
@@ -186,7 +201,7 @@ class BlockingNatsPush:
         outcomes = self._client.gather(asked, gone=gone)
         kept.silent.note([address for address, _ in requests], outcomes, began)
         gateways: Collection[str] = kept.known.last.all
-        if any(isinstance(outcome, ClusterError) for outcome in outcomes):
+        if any(isinstance(outcome, ClusterTimeoutError | NobodyListensError) for outcome in outcomes):
             kept.known.doubt()
             gateways = self._gateways(kept)
         return answers_of(requests, outcomes, gateways, self._timeout)
@@ -202,7 +217,7 @@ class BlockingNatsPush:
                 if call.address not in found:
                     if not self._alive(kept, [call.address]):
                         raise stranger(call.address)
-                    kept.known.learn(Addresses((*found, call.address), frozenset((*found, call.address))))
+                    self._learn(kept, (*found, call.address))
         elif call.needs_addresses and not self._gateways(kept):
             raise ClusterError(f"{call.name} reaches nobody: no gateway of this cluster is on NATS. Start one")
 
@@ -213,17 +228,22 @@ class BlockingNatsPush:
             return known.last.all
         with kept.lookup:  # one asks, on behalf of all who wait
             if not known.is_fresh:
-                found = self._there(kept)
-                known.learn(Addresses(tuple(found), frozenset(found)))
+                self._learn(kept, self._there(kept))
         return known.last.all
+
+    def _learn(self, kept: Kept, addresses: Collection[str]) -> None:
+        kept.known.learn(Addresses(tuple(addresses), frozenset(addresses)))
 
     def _there(self, kept: Kept) -> list[str]:
         """Those who are listed, or were known, and are not known to be gone.
 
-        An entry that is not there says nothing: the servers may have lost it. One that says that it is over may be of a
-        gateway that could not write it anew while they chose a leader.
+        An entry that is not there says nothing for a while: the servers may have lost it. One that says that it is over
+        may be of a gateway that could not write it anew while they chose a leader.
         """
-        known, found = kept.known.last.all, self._look_up(kept)
+        began = time.monotonic()
+        known = kept.known.last.all if began - kept.looked < KNOWN_SECONDS else ()
+        found = self._look_up(kept, known)
+        kept.looked = began
         listed = {each: found.revisions.get(gateway_key(each), 0) for each in read_gateways(found.entries)}
         kept.silent.renewed(listed, found.last)
         everybody = list(dict.fromkeys((*listed, *known)))
@@ -243,8 +263,7 @@ class BlockingNatsPush:
         kept.silent.note(addresses, outcomes, began)
         return [each for each, outcome in zip(addresses, outcomes, strict=True) if isinstance(outcome, Message)]
 
-    def _look_up(self, kept: Kept) -> Found:
-        known = kept.known.last.all
+    def _look_up(self, kept: Kept, known: Collection[str]) -> Found:
         try:
             found = self._client.look_up(self._subjects.bucket, GATEWAYS, kept.floor if known else None)
         except ClusterTimeoutError:
@@ -264,12 +283,18 @@ class BlockingNatsPush:
         if number == kept.connection:
             return
         with kept.lookup:
-            kept.silent.note(kept.known.last.all, [UNANSWERED] * len(kept.known.last.all), self._client.lost_at)
-            regathering = Regathering(kept.known.last.all, time.monotonic() + GATHER_SECONDS)
-            while number != kept.connection and regathering.goes_on(time.monotonic()):
-                back = self._alive(kept, regathering.missing)
-                kept.known.doubt()
-                regathering.take(back, self._gateways(kept))
+            if number == kept.connection:
+                return
+            kept.known.doubt()
+            gateways = list(self._gateways(kept))
+            kept.silent.note(gateways, [UNANSWERED] * len(gateways), self._client.lost_at)
+            regathering = Regathering(gateways, time.monotonic() + GATHER_SECONDS)
+            while regathering.goes_on(time.monotonic()):
+                regathering.take(self._alive(kept, regathering.missing))
+                gone = kept.silent.are_overdue(regathering.missing, time.monotonic())
+                regathering.take(gone)
+                if gone:
+                    self._learn(kept, [each for each in kept.known.last.all if each not in gone])
                 if regathering.missing:
                     time.sleep(PAUSE_SECONDS)
             kept.connection = number

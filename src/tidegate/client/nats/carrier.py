@@ -293,12 +293,13 @@ class NatsCarrier:
         while regathering.goes_on(time.monotonic()):
             asked = [(self.subjects.gateway(each), MARKER) for each in regathering.missing]
             outcomes = await self.client.gather(asked, PROBE_SECONDS)
-            back = [
-                each
-                for each, outcome in zip(regathering.missing, outcomes, strict=True)
-                if isinstance(outcome, Message)
-            ]
-            regathering.take(back, self.members.gateways)
+            regathering.take(
+                [
+                    each
+                    for each, outcome in zip(regathering.missing, outcomes, strict=True)
+                    if isinstance(outcome, Message) or each not in self.members.gateways
+                ]
+            )
             if regathering.missing:
                 await asyncio.sleep(PAUSE_SECONDS)
         self._is_open = True

@@ -42,11 +42,6 @@ class Regathering:
             self.missing = []
         return bool(self.missing)
 
-    def take(self, back: Collection[str], gateways: Collection[str]) -> None:
-        """Take what came of the questions.
-
-        Args:
-            back: those that answered.
-            gateways: those that there are now; nobody waits for others.
-        """
-        self.missing = [each for each in self.missing if each not in back and each in gateways]
+    def take(self, addresses: Collection[str]) -> None:
+        """These have answered, or are not there any more: nobody waits for them."""
+        self.missing = [each for each in self.missing if each not in addresses]

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from tidegate.cluster.nats.protocol import Message
-from tidegate.cluster.nats.roster import DEFAULT_SILENCE
 from tidegate.errors import ClusterError
 
-__all__ = ["Silent"]
+__all__ = ["OVERDUE_SECONDS", "Silent"]
+
+OVERDUE_SECONDS = 3.5
+"""What it takes a gateway to notice that its server is gone and to go to another, and a second more."""
 
 
 class Silent:
@@ -34,7 +36,8 @@ class Silent:
         """
         for address, outcome in zip(addresses, outcomes, strict=True):
             if isinstance(outcome, ClusterError):
-                self._since.setdefault(address, (began, None))
+                since, revision = self._since.get(address, (began, None))
+                self._since[address] = min(since, began), revision
             else:
                 self._since.pop(address, None)
 
@@ -55,7 +58,7 @@ class Silent:
 
     def are_overdue(self, addresses: Sequence[str], now: float) -> list[str]:
         """Those of whom nothing was heard for so long that one more question that is not answered is enough."""
-        return [each for each in addresses if now - self._since.get(each, (now, 0))[0] > DEFAULT_SILENCE]
+        return [each for each in addresses if now - self._since.get(each, (now, 0))[0] > OVERDUE_SECONDS]
 
     def forget(self, addresses: Sequence[str]) -> None:
         """They are gone, and nothing names them any more."""

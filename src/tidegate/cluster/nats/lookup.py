@@ -85,10 +85,10 @@ def look_up(subjects: Subjects, bucket: str, pattern: str, floor: int | None = N
         ClusterError: the bucket can't be listed, or is not there.
     """
     if floor is not None:
-        found, _ = yield from _list(subjects.api, bucket, pattern, floor)
+        found, _ = yield from _list(subjects.api, bucket, pattern, floor, LIST_SECONDS[:2])
         return found
     needed = yield from _last_of_leader(subjects.api, bucket, pattern)
-    found, is_sure = yield from _list(subjects.api, bucket, pattern, needed)
+    found, is_sure = yield from _list(subjects.api, bucket, pattern, needed, LIST_SECONDS)
     there: dict[str, bytes] = {}
     if not is_sure:
         yield Ask([(subjects.all, pack(ROLL_CALL), partial(_note, there, False))], ROLL_SECONDS)
@@ -99,11 +99,11 @@ def look_up(subjects: Subjects, bucket: str, pattern: str, floor: int | None = N
     return found._replace(entries={**found.entries, **there}, gone=found.gone.difference(there))
 
 
-def _list(api: str, bucket: str, pattern: str, needed: int | None) -> Steps[tuple[Found, bool]]:
+def _list(api: str, bucket: str, pattern: str, needed: int | None, tries: Sequence[float]) -> Steps[tuple[Found, bool]]:
     """Ask for lists until one is far enough; gives the last one, and whether it is."""
     found: Found | None = None
     error: ClusterError | None = None
-    for seconds in LIST_SECONDS:
+    for seconds in tries:
         listing = Listing(api, bucket, pattern)
         error = None
         while not listing.is_done and error is None:
