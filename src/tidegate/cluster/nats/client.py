@@ -270,13 +270,13 @@ class NatsClient:
     async def collect(
         self, questions: Sequence[tuple[str, bytes, Enough]], seconds: float = DEFAULT_SECONDS
     ) -> list[ClusterError | None]:
-        """Ask questions to which there may be several answers, at once and within one time limit.
+        """Ask questions with perhaps several answers, at once and within one time limit.
 
         Args:
             questions: subjects and payloads, and what is called with each answer, and tells whether it is the last.
 
         Returns:
-            For each, in their order, why there was no last answer.
+            For each why there was no last answer.
         """
         return [question.error for question in await self._ask(questions, seconds)]
 
@@ -345,7 +345,8 @@ class NatsClient:
         subscriptions = self._subscriptions
         for event in events:
             if type(event) is Refusal:
-                self._refused(event.text)
+                self.counters.refuse(event.text)
+                logger.error("NATS server %s says: %s", self.server, event.text)
                 continue
             assert type(event) is Message
             found = subscriptions.get(event.sid)
@@ -395,7 +396,3 @@ class NatsClient:
             function(value)
         except Exception:
             logger.exception("what came over NATS could not be taken")
-
-    def _refused(self, text: str) -> None:
-        self.counters.refuse(text)
-        logger.error("NATS server %s says: %s", self.server, text)
