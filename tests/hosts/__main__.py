@@ -9,8 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.hosts.cable import one_host_cut_off
 from tests.hosts.machines import FOURTH, HOSTS, Machines, machines
-from tests.hosts.scenes import every_method, joins, one_host_cut_off, packets, server_killed
+from tests.hosts.scenes import every_method, joins, packets, server_killed
 
 
 async def play(found: Machines, count: int) -> None:
@@ -31,7 +32,7 @@ async def play(found: Machines, count: int) -> None:
         took = await one_host_cut_off(found, host)
         say(f"{host} cut off and back, the bucket led by {leader}")
         for what, seconds in took.items():
-            say(f"    {what}", f"{seconds:.2f} s")
+            say(f"    {what}", f"{seconds:.2f}")
     for host in HOSTS:
         leader = await found.leader()
         await found.whole()

@@ -7,19 +7,19 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from tests.hosts.machines import DOORS, HOSTS, URL, Machines, Member
+from tests.net.support import until
 from tests.whole.test_api import Callers, _exercise
 from tidegate import AsyncGatewayClient, GatewayClient
 from tidegate.errors import ClusterError
 
-__all__ = ["every_method", "joins", "one_host_cut_off", "packets", "server_killed"]
+__all__ = ["every_method", "joins", "packets", "server_killed"]
 
 BATCH = 200
 BREATH = 0.1
-"""Seconds between two batches, and a fifth of it between two numbers, so that there is time for everybody else."""
+"""Seconds between two batches, so that there is time for everybody else."""
 
 
 async def every_method(machines: Machines) -> None:
@@ -88,151 +88,6 @@ async def packets(machines: Machines, count: int = 200) -> None:
         assert await far.has(count) == [f"told {number}" for number in range(count)]
         after = await asyncio.to_thread(machines.packets)
         assert [now - then for now, then in zip(after, before, strict=True)] == [0, 0, 0, 0, 0, 3 * count]
-
-
-# A host without its cable
-
-
-class Talk:
-    """A client that says numbers, each when the one before is answered, or is not for a while, and when answers came.
-
-    An answer that was on its way over NATS when the worker's connection broke may be lost; none may come twice.
-    """
-
-    PATIENCE = 1.0
-
-    def __init__(self, member: Member) -> None:
-        self.member = member
-        self.times: list[float] = []
-        self.lost = 0
-        self._last = -1
-        self._over = False
-
-    async def __call__(self) -> None:
-        for number in itertools.count():
-            if self._over:
-                return
-            await self.member.says(str(number))
-            with contextlib.suppress(TimeoutError):
-                while self._last < number:
-                    self._take(await self.member.has(1, self.PATIENCE))
-                await asyncio.sleep(BREATH / 5)
-                continue
-            self.lost += 1
-
-    def _take(self, heard: Sequence[str]) -> None:
-        for text in heard:
-            number, host = text.split(" x ")
-            assert (int(number) > self._last, host) == (True, self.member.host), (text, self._last)
-            self._last = int(number)
-            self.times.append(time.monotonic())
-
-    def stop(self) -> None:
-        self._over = True
-
-    def pause(self, since: float) -> float:
-        """The longest that it waited for an answer from then on, until now."""
-        times = [since, *(moment for moment in self.times if moment > since), time.monotonic()]
-        return max(later - earlier for earlier, later in itertools.pairwise(times))
-
-
-@contextlib.asynccontextmanager
-async def talking(machines: Machines) -> AsyncIterator[list[Talk]]:
-    """A client of each host's first gateway that talks until the end of the block."""
-    async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-        talks = [Talk(await stack.enter_async_context(await machines.member(host))) for host in HOSTS]
-        tasks = [group.create_task(talk()) for talk in talks]
-        try:
-            yield talks
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            raise
-        for talk in talks:
-            talk.stop()
-        await asyncio.gather(*tasks)
-
-
-async def one_host_cut_off(machines: Machines, host: str) -> dict[str, float]:
-    """A host's cable is pulled out, and plugged in again; gives seconds of what took time."""
-    took: dict[str, float] = {}
-    async with machines.members() as members, talking(machines) as talks, AsyncGatewayClient(URL, timeout=1) as client:
-        with GatewayClient(URL, timeout=1, connect_timeout=1) as blocking:
-            there = [member for member in members if member.host != host]
-            for member in members:
-                await client.join_group(member.id, "room")
-            await client.flush()
-            asked = there[0]
-            ways: dict[str, Callable[[], Awaitable[Any]]] = {
-                "client": lambda: asyncio.to_thread(blocking.get_client_id_list_by_group, "room"),
-                "async client": lambda: client.get_client_id_list_by_group("room"),
-                "worker": lambda: _ask_worker(asked, "get_client_id_list_by_group", "room"),
-            }
-            everybody = {member.id for member in members}
-            for way in ways.values():  # at once, but for what a host that was cut off a moment ago has left behind
-                await _answered(way, everybody, host)
-            machines.network.unplug(host)
-            began = time.monotonic()
-            rest = {member.id for member in there}
-            times = await asyncio.gather(*(_answered(way, rest, host) for way in ways.values()))
-            took |= {f"gone for {name}": moment - began for name, moment in zip(ways, times, strict=True)}
-            with contextlib.suppress(ClusterError):  # its own connection may have been the one that broke
-                await client.flush()
-            await client.send_to_group("room", "without")
-            for member in there:
-                assert await member.has(1) == ["without"]
-            await _until(lambda: all(talk.times[-1] > max(times) for talk in talks), 20)
-            took |= {f"longest pause on {talk.member.host}": talk.pause(began) for talk in talks}
-            took["answers lost"] = sum(talk.lost for talk in talks)
-
-            machines.network.unplug(host, False)
-            began = time.monotonic()
-            times = await asyncio.gather(*(_answered(way, everybody, host) for way in ways.values()))
-            took |= {f"back for {name}": moment - began for name, moment in zip(ways, times, strict=True)}
-            for number, send in enumerate((client.send_to_group, blocking.send_to_group)):
-                done = send("room", f"again {number}")
-                if done is not None:
-                    await done
-            for member in members:
-                heard = await member.has(2)
-                if heard[0] == "without" and member not in there:  # a server has kept it for the other one
-                    heard = heard[1:] or await member.has(1)
-                heard += await member.has(2 - len(heard))
-                assert sorted(heard) == ["again 0", "again 1"], heard
-    return took
-
-
-async def _ask_worker(member: Member, name: str, *args: Any) -> Any:
-    await member.says(json.dumps([name, args, {}]))
-    while True:
-        [text] = await member.has(1)
-        answer = json.loads(text)
-        if isinstance(answer, list) and answer and answer[0] in ("ClusterError", "ClusterTimeoutError"):
-            raise ClusterError(answer[1])
-        return answer
-
-
-async def _answered(ask: Callable[[], Awaitable[Any]], everybody: set[str], host: str) -> float:
-    """Ask until the answer is in full; gives when that question was asked. Nobody may be missing but by an error."""
-    while True:
-        began = time.monotonic()
-        try:
-            found = set(await ask())
-        except ClusterError as error:
-            if host not in str(error) and "NATS" not in str(error):
-                raise
-            await asyncio.sleep(0.05)
-            continue
-        if found == everybody:
-            return began
-        assert found < everybody  # the other way round: not all are back yet
-        await asyncio.sleep(0.05)
-
-
-async def _until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 # A server that is killed
@@ -331,7 +186,7 @@ async def server_killed(machines: Machines, host: str) -> dict[str, int]:
 
         async def moved_on(count: int) -> None:
             sizes = [len(each.sure) + count * BATCH for each in batches]
-            await _until(lambda: all(len(each.sure) >= size for each, size in zip(batches, sizes, strict=True)), 60)
+            await until(lambda: all(len(each.sure) >= size for each, size in zip(batches, sizes, strict=True)), 60)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
@@ -348,7 +203,7 @@ async def server_killed(machines: Machines, host: str) -> dict[str, int]:
         with GatewayClient(URL) as client:
             client.send_to_group("room", "the end")
         for member in members:
-            await _until(lambda member=member: member.heard[-1:] == ["the end"])  # type: ignore[misc]
+            await until(lambda member=member: member.heard[-1:] == ["the end"])  # type: ignore[misc]
             heard = member.heard[:-1]
             for each in batches:
                 own = [int(text.rpartition(" ")[2]) for text in heard if text.startswith(f"{each.name} ")]

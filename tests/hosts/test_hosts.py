@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts.cable import one_host_cut_off
 from tests.hosts.machines import FOURTH, HOSTS, Machines, machines
-from tests.hosts.scenes import every_method, joins, one_host_cut_off, packets, server_killed
+from tests.hosts.scenes import every_method, joins, packets, server_killed
 
 GONE_SECONDS = 5.0
 """Within which nobody knows of a gateway any more that can't be reached."""
@@ -37,7 +38,7 @@ async def _play(hosts: Machines) -> None:
     await joins(hosts, 300)
     leader = await hosts.leader()
     took = await one_host_cut_off(hosts, leader)
-    assert took["gone for worker"] < GONE_SECONDS + SLACK, took
+    assert all(took[f"gone for {way}"] < GONE_SECONDS + SLACK for way in ("client", "async client", "worker")), took
     assert all(took[f"longest pause on {host}"] < SLACK for host in HOSTS), took
     await hosts.whole()
     await server_killed(hosts, await hosts.leader())
