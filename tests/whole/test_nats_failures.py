@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -144,8 +145,17 @@ def test_a_flush_tells_what_was_pushed_while_a_gateway_was_away_from_nats(nats: 
 def _count(push: GatewayClient) -> int:
     try:
         return push.get_all_client_count()
-    except ClusterError:  # the gateways' entries are not back yet
+    except ClusterError:  # NATS, or a gateway, is not back yet
         return 0
+
+
+def _counts(push: GatewayClient, is_over: threading.Event) -> list[int]:
+    """What it is told, until that is over and it is told something once more."""
+    found: list[int] = []
+    while not is_over.is_set() or not found[-1]:
+        found.append(_count(push))
+        time.sleep(0.01)
+    return found
 
 
 def test_nats_is_killed_and_all_is_back_by_itself(nats_of_its_own: NatsServer) -> None:
@@ -169,6 +179,8 @@ def test_nats_is_killed_and_all_is_back_by_itself(nats_of_its_own: NatsServer) -
             await asyncio.to_thread(blocking.flush)
             await push.flush()
             push._nats._connect_timeout = 0.2  # type: ignore[union-attr] # from here on it is impatient
+            asking, is_over = cluster.blocking(connect_timeout=0.5), threading.Event()
+            counts = asyncio.create_task(asyncio.to_thread(_counts, asking, is_over))
             server.stop()
             server.lose_store()
             await until(lambda: not any(member.is_on_nats for member in members))
@@ -195,5 +207,7 @@ def test_nats_is_killed_and_all_is_back_by_itself(nats_of_its_own: NatsServer) -
             until_listed = time.monotonic() + 10
             while await asyncio.to_thread(_count, cluster.blocking()) < 2:
                 assert time.monotonic() < until_listed
+            is_over.set()
+            assert set(await counts) == {0, 2}  # and never that of one gateway
 
     in_loop(test())
