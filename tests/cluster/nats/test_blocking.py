@@ -229,7 +229,7 @@ def test_a_server_that_is_silent_costs_no_more_than_the_limit(
         client.request("a", b"")
     with pytest.raises(ClusterError):
         client.flush()
-    with pytest.raises(ClusterTimeoutError, match=r"was not reached within 0\.3 s"):
+    with pytest.raises(ClusterTimeoutError, match=r"took the connection and says nothing"):
         client.publish("a", b"")
     assert time.monotonic() - started < 5
     own_nats.resume()

@@ -16,7 +16,7 @@ from tidegate.cluster.nats.pool import Backoff, ServerPool
 from tidegate.cluster.nats.protocol import PING, PONG, Event, Info, Message, Parser, Refusal
 from tidegate.cluster.nats.url import NatsPlace, Server
 from tidegate.cluster.reasons import reason_of
-from tidegate.errors import ClusterError, ConfigurationError
+from tidegate.errors import ClusterError, ClusterTimeoutError, ConfigurationError
 from tidegate.net.link import Link, connect_link
 
 __all__ = ["Connector", "ConnectorOwner", "NatsLink", "explain"]
@@ -182,8 +182,7 @@ class Connector:
             self._greeted = await connect_link(
                 NatsLink, server.host, server.port, CONNECT_SECONDS, self, self._parser, limit=self._limit
             )
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._greet(cast("NatsLink", self._greeted), server)
+            await self._greet_in_time(cast("NatsLink", self._greeted), server, self._handshake)
         except (OSError, ConfigurationError) as error:  # ClusterError is an OSError
             self._note(explain(server, error))
             return False
@@ -195,6 +194,13 @@ class Connector:
                 link.destroy()
         await self._ended.wait()
         return True
+
+    async def _greet_in_time(self, link: NatsLink, server: Server, handshake: Handshake) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._greet(link, server)
+        except TimeoutError:
+            raise ClusterTimeoutError(handshake.missing) from None
 
     async def _greet(self, link: NatsLink, server: Server) -> None:
         handshake = await self._step(link, server)

@@ -67,6 +67,13 @@ class Handshake:
         self.wants_tls = False
         return self._connect()
 
+    @property
+    def missing(self) -> str:
+        """What was not said, where the time for it is over."""
+        if self.info is None:
+            return f"{self._server} took the connection and says nothing: what listens there may be no NATS server"
+        return f"NATS server {self._server} did not take us in time"
+
     def _greeted(self, info: Info) -> bytes:
         if self.info is not None:  # it has changed meanwhile
             self.info = info

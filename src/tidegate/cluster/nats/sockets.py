@@ -141,13 +141,13 @@ def open_socket(place: NatsPlace, server: Server, name: str, seconds: float) -> 
         ConfigurationError: the client has not what it needs to come in.
     """
     deadline = time.monotonic() + seconds
+    handshake, parser = Handshake(place, server, name), Parser()
     try:
         sock = socket.create_connection((server.host, server.port), seconds)
     except OSError as error:
         raise _explain(server, error, seconds) from error
     try:
         _prepare(sock)
-        handshake, parser = Handshake(place, server, name), Parser()
         _shake(sock, server, handshake, parser, deadline)
         if handshake.wants_tls:
             if parser.is_amid:  # it was said in the clear, and would count as said in secret
@@ -158,6 +158,9 @@ def open_socket(place: NatsPlace, server: Server, name: str, seconds: float) -> 
     except ClusterError:
         sock.close()
         raise
+    except TimeoutError:
+        sock.close()
+        raise ClusterTimeoutError(handshake.missing) from None
     except OSError as error:
         sock.close()
         raise _explain(server, error, seconds) from error
