@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -234,6 +235,38 @@ def test_a_server_that_is_silent_costs_no_more_than_the_limit(
     assert time.monotonic() - started < 5
     own_nats.resume()
     client.publish("a", b"")
+
+
+def test_a_server_that_fell_silent_is_tried_last(
+    own_nats: NatsServer, url: str, make: Callable[..., BlockingNatsClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "shuffle", lambda servers: None)
+    monkeypatch.setattr(session, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(session, "GONE_SECONDS", 0.1)
+    client = make(f"{url.rpartition('/')[0]},{own_nats.url}/{namespace()}")
+    client.connect()
+    assert client.others[0].port != own_nats.port
+    own_nats.pause()
+    with pytest.raises(ClusterError, match="it was silent for"):
+        client.request("a", b"")
+    started = time.monotonic()
+    client.publish("a", b"")
+    assert time.monotonic() - started < 1
+    own_nats.resume()
+
+
+def test_nobody_is_silent_since_before_nats_was_away(
+    own_nats: NatsServer, make: Callable[..., BlockingNatsClient]
+) -> None:
+    client = make(own_nats.url, connect_timeout=1)
+    client.connect()
+    own_nats.stop()
+    with pytest.raises(ClusterError, match="Connection refused"):
+        client.connect()
+    own_nats.start()
+    back = time.monotonic()
+    client.connect()
+    assert client.lost_at >= back
 
 
 def test_a_server_that_does_not_read_is_given_up(own_nats: NatsServer, make: Callable[..., BlockingNatsClient]) -> None:

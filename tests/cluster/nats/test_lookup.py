@@ -43,11 +43,13 @@ class Servers:
 
     Args:
         leader: the revision that it names; None where there is none.
-        lists: one after the other; the last again and again. None for one that does not come.
+        lists: one after the other; the last again and again. None for one that does not come, or why there is none.
         here: the gateways that answer.
     """
 
-    def __init__(self, leader: int | None, *lists: list[Message] | None, here: Sequence[str] = ()) -> None:
+    def __init__(
+        self, leader: int | None, *lists: list[Message] | ClusterError | None, here: Sequence[str] = ()
+    ) -> None:
         self.asked: list[str] = []
         self.waited = 0.0
         self.leader = None if leader is None else json.dumps({"message": {"seq": leader}}).encode()
@@ -65,8 +67,8 @@ class Servers:
         if subject == "$JS.API.DIRECT.GET.KV_b":
             self.asked.append("list")
             answers = self._lists.pop(0) if len(self._lists) > 1 else self._lists[0]
-            if answers is None:
-                return LATE
+            if answers is None or isinstance(answers, ClusterError):
+                return answers or LATE
             assert [take(each) for each in answers][-1]
             return None
         assert payload == pack(ROLL_CALL)
@@ -122,6 +124,18 @@ def test_where_no_list_is_sure_those_are_there_too_that_answer(leader: int | Non
     assert found.gone == frozenset()
     assert servers.asked[-1] == "all"
     assert servers.asked.count("list") == (1 if leader is None else 4)
+
+
+@pytest.mark.parametrize("problem", [None, NobodyListensError("nobody")])
+def test_where_there_is_no_list_those_are_there_that_answer(problem: ClusterError | None) -> None:
+    servers = Servers(None, problem, here=[FIRST, SECOND])
+    found = servers.look()
+    assert set(found.entries) == {gateway_key(FIRST), gateway_key(SECOND)}
+    assert (found.revisions, found.gone, found.last) == ({}, frozenset(), 0)
+    assert servers.asked[-1] == "all"
+    servers = Servers(None, here=[FIRST])
+    servers.leader = b'{"error":{"code":404,"err_code":10059,"description":"stream not found"}}'
+    assert set(servers.look().entries) == {gateway_key(FIRST)}
 
 
 def test_whose_entry_is_over_is_asked_itself() -> None:

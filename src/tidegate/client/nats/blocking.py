@@ -245,7 +245,8 @@ class BlockingNatsPush:
         found = self._look_up(kept, known)
         kept.looked = began
         listed = {each: found.revisions.get(gateway_key(each), 0) for each in read_gateways(found.entries)}
-        kept.silent.renewed(listed, found.last)
+        if found.last:  # else it tells nothing of who has written
+            kept.silent.renewed(listed, found.last)
         everybody = list(dict.fromkeys((*listed, *known)))
         gone = {*kept.silent.are_overdue(everybody, time.monotonic())}
         doubtful = [each for each in everybody if each in gone or each not in listed]

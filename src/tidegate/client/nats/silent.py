@@ -54,7 +54,7 @@ class Silent:
             if revision is None:
                 self._since[address] = since, beyond
             elif revisions.get(address, 0) > revision:
-                del self._since[address]
+                self._since.pop(address, None)  # another thread may have heard of it meanwhile
 
     def are_overdue(self, addresses: Sequence[str], now: float) -> list[str]:
         """Those of whom nothing was heard for so long that one more question that is not answered is enough."""

@@ -1,8 +1,8 @@
 """Who is there, as the bucket tells whoever could not listen, without I/O.
 
 Each server that has a copy of the bucket lists it, and one that was away lists what was. So its leader says first how
-far it has come, and a list that is behind that is asked for again. Where there is no leader, or the lists stay behind,
-all gateways are asked themselves, and else those whose entries are over: who answers is there as well.
+far it has come, and a list that is behind that is asked for again. Where there is no leader or no list, or the lists
+stay behind, all gateways are asked themselves, and else those whose entries are over: who answers is there as well.
 """
 
 from __future__ import annotations
@@ -82,16 +82,23 @@ def look_up(subjects: Subjects, bucket: str, pattern: str, floor: int | None = N
 
     Raises:
         ConfigurationError: JetStream is not enabled.
-        ClusterError: the bucket can't be listed, or is not there.
+        ClusterError: the bucket can't be listed, or is not there, and no gateway answers.
     """
     if floor is not None:
         found, _ = yield from _list(subjects.api, bucket, pattern, floor, LIST_SECONDS[:2])
         return found
-    needed = yield from _last_of_leader(subjects.api, bucket, pattern)
-    found, is_sure = yield from _list(subjects.api, bucket, pattern, needed, LIST_SECONDS)
     there: dict[str, bytes] = {}
+    roll_call = Ask([(subjects.all, pack(ROLL_CALL), partial(_note, there, False))], ROLL_SECONDS)
+    try:
+        needed = yield from _last_of_leader(subjects.api, bucket, pattern)
+        found, is_sure = yield from _list(subjects.api, bucket, pattern, needed, LIST_SECONDS)
+    except ClusterError:
+        yield roll_call  # NATS carries questions some seconds before JetStream is there
+        if not there:
+            raise
+        return Found(there, {}, frozenset(), 0)
     if not is_sure:
-        yield Ask([(subjects.all, pack(ROLL_CALL), partial(_note, there, False))], ROLL_SECONDS)
+        yield roll_call
     elif over := [address for address in map(address_of_key, found.gone) if address]:
         # Where the servers had no leader for a while, entries are over of gateways that are there.
         take = partial(_note, there, True)

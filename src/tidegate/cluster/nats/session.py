@@ -62,7 +62,8 @@ class Session:
         breaks: connections that broke with something unconfirmed.
         connections: that were made.
         told: of how many breaks each thread was told.
-        lost_at: until when the last connection that broke was heard of, as far as anybody waited for it.
+        lost_at: until when the last connection that broke was heard of, as far as anybody waited for it; or when there
+            was one again, where meanwhile no server could be reached.
     """
 
     def __init__(self, place: NatsPlace, name: str, connect_timeout: float, counters: Counters) -> None:
@@ -85,6 +86,8 @@ class Session:
         self._reader = 0  # the thread that reads
         self._connecting = threading.RLock()
         self._pool = ServerPool(place)
+        self._broken: Server | None = None  # on which the last connection broke
+        self._was_away = False  # no server could be reached since then
         self._pongs: deque[Pong] = deque()
         self._confirmed = 0
         self._used = 0.0
@@ -183,7 +186,7 @@ class Session:
         with self.lock:
             if link is None or self.link is not link:
                 return
-            self.link = None
+            self.link, self._broken = None, link.server
             self.lost_at = time.monotonic() if self._probed is None else self._probed - QUIET_SECONDS
             self._waits_since = self._probed = None
             link.give_up()
@@ -222,6 +225,8 @@ class Session:
             with self.lock:
                 self._pool.learn(link.info.connect_urls, link.server)
                 self.link, self._used = link, time.monotonic()
+                if self._was_away:
+                    self.lost_at, self._was_away = self._used, False  # nobody could be heard until now
                 self._counters.connections += 1
                 self.connections += 1
                 self._write(link, encode_subscribe(self.inbox.pattern, 1))
@@ -229,13 +234,14 @@ class Session:
 
     def _open(self) -> NatsSocket:
         problems: list[ClusterError] = []
-        self._pool.begin()
+        self._pool.begin(self._broken)
         try:
             while (server := self._pool.next()) is not None:
                 try:
                     return open_socket(self._place, server, self._name, self._connect_timeout)
                 except ClusterError as error:
                     problems.append(error)
+            self._was_away = True
             raise one_error(problems)
         finally:
             problems.clear()  # their tracebacks lead back here, and to the connection that is made
@@ -250,6 +256,7 @@ class Session:
         if time.monotonic() - self._used > IDLE_SECONDS and (not self._pongs or self._probed is not None):
             self._confirmed = self.published  # so long ago that the system would have noticed
             self.give_up(link, "it was idle")
+            self._broken = None
         return self.link
 
     def _write(self, link: NatsSocket, data: bytes) -> None:
