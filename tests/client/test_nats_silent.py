@@ -39,3 +39,17 @@ def test_who_writes_its_entry_anew_or_answers_again_is_there_however_slow() -> N
     assert silent.are_overdue(BOTH, 60) == ["a"]
     silent.renewed({"a": 6, "b": 5}, 6)
     assert silent.are_overdue(BOTH, 60) == []
+
+
+def test_nobody_is_silent_since_before_anybody_could_be_heard() -> None:
+    silent = Silent()
+    silent.note(BOTH, [ClusterError("the connection broke")] * 2, 0)
+    silent.renewed({"a": 5, "b": 5}, 5)
+    silent.note(["b"], [ANSWER], 1)
+    silent.note(["b"], [ClusterTimeoutError("no answer")], 12)
+    silent.deaf(10)
+    assert silent.are_overdue(BOTH, 10 + OVERDUE_SECONDS) == []
+    assert silent.are_overdue(BOTH, 10.1 + OVERDUE_SECONDS) == ["a"]
+    silent.renewed({"a": 1, "b": 1}, 1)  # the servers have lost what was
+    silent.renewed({"a": 4, "b": 1}, 4)
+    assert silent.are_overdue(BOTH, 60) == ["b"]

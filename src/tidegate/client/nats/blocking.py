@@ -48,7 +48,7 @@ class Kept:
         lock: of `outbound`; nobody waits for NATS while holding it.
         connection: the number of the one on which the gateways are known to be there.
         silent: who does not answer.
-        floor: how far the bucket had come when it was looked at last.
+        floor: how far the bucket had come when it was listed last; 0 where the gateways are known without a list.
         looked: when that was.
         unflushed: of each thread, when it sent the first of those that it has not flushed.
     """
@@ -266,7 +266,7 @@ class BlockingNatsPush:
 
     def _look_up(self, kept: Kept, known: Collection[str]) -> Found:
         try:
-            found = self._client.look_up(self._subjects.bucket, GATEWAYS, kept.floor if known else None)
+            found = self._client.look_up(self._subjects.bucket, GATEWAYS, (kept.floor or None) if known else None)
         except ClusterTimeoutError:
             if not known:
                 raise
@@ -274,7 +274,7 @@ class BlockingNatsPush:
         except ClusterError as error:
             if not isinstance(error, NobodyListensError) and not is_missing(error):
                 raise
-            found = NOTHING  # nobody has made it yet
+            return NOTHING  # nobody has made it yet
         kept.floor = found.last
         return found
 
@@ -287,6 +287,7 @@ class BlockingNatsPush:
             if number == kept.connection:
                 return
             kept.known.doubt()
+            kept.silent.deaf(self._client.lost_at)
             gateways = list(self._gateways(kept))
             kept.silent.note(gateways, [UNANSWERED] * len(gateways), self._client.lost_at)
             regathering = Regathering(gateways, time.monotonic() + GATHER_SECONDS)

@@ -41,6 +41,12 @@ class Silent:
             else:
                 self._since.pop(address, None)
 
+    def deaf(self, until: float) -> None:
+        """Nobody could be heard until then, so that nobody is silent since before."""
+        for address, (since, _) in tuple(self._since.items()):
+            if since < until:
+                self._since[address] = until, None
+
     def renewed(self, revisions: Mapping[str, int], last: int) -> None:
         """Take what the bucket lists: whoever has written its entry anew is there.
 
