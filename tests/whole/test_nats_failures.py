@@ -180,6 +180,7 @@ def test_nats_is_killed_and_all_is_back_by_itself(nats_of_its_own: NatsServer) -
             await push.flush()
             push._nats._connect_timeout = 0.2  # type: ignore[union-attr] # from here on it is impatient
             asking, is_over = cluster.blocking(connect_timeout=0.5), threading.Event()
+            assert await asyncio.to_thread(_count, asking) == 2  # who knows of nobody can't miss anybody
             counts = asyncio.create_task(asyncio.to_thread(_counts, asking, is_over))
             server.stop()
             server.lose_store()

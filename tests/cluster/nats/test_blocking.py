@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -253,6 +256,23 @@ def test_a_server_that_fell_silent_is_tried_last(
     client.publish("a", b"")
     assert time.monotonic() - started < 1
     own_nats.resume()
+
+
+def test_servers_that_say_nothing_share_the_time_for_a_connection_and_threads_the_attempt(
+    make: Callable[..., BlockingNatsClient],
+) -> None:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        url = ",".join(f"nats://127.0.0.1:{server.getsockname()[1]}" for server in servers)
+        client = make(url, connect_timeout=0.6)
+        started = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            problems = [pool.submit(client.publish, "a", b"").exception()]
+            problems += [each.exception() for each in [pool.submit(client.publish, "a", b"") for _ in range(4)]]
+        assert time.monotonic() - started < 1.7  # two attempts, and not fifteen
+        for problem in problems:
+            assert isinstance(problem, ClusterTimeoutError)
+            assert all(str(server.getsockname()[1]) in str(problem) for server in servers)
 
 
 def test_nobody_is_silent_since_before_nats_was_away(

@@ -18,7 +18,7 @@ from tidegate.client.nats.regathering import GATHER_SECONDS, PAUSE_SECONDS, PROB
 from tidegate.client.nats.returns import MARKER, check_returns
 from tidegate.client.nats.routing import answers_of, requests_of, route, stranger
 from tidegate.client.nats.silent import Silent
-from tidegate.cluster.nats.announced import GATEWAYS, gateway_key, read_gateways
+from tidegate.cluster.nats.announced import GATEWAYS, address_of_key, gateway_key, read_gateways
 from tidegate.cluster.nats.blocking import BlockingNatsClient
 from tidegate.cluster.nats.inbox import NobodyListensError, Question
 from tidegate.cluster.nats.jetstream import is_missing
@@ -46,6 +46,7 @@ class Kept:
 
     Attributes:
         lock: of `outbound`; nobody waits for NATS while holding it.
+        began: when somebody began to look who is there.
         connection: the number of the one on which the gateways are known to be there.
         silent: who does not answer.
         floor: how far the bucket had come when it was listed last; 0 where the gateways are known without a list.
@@ -54,6 +55,7 @@ class Kept:
     """
 
     __slots__ = (
+        "began",
         "connection",
         "floor",
         "known",
@@ -71,6 +73,7 @@ class Kept:
         self.questions: dict[int, Question] = {}  # by the number of what is to be confirmed
         self.lock = threading.RLock()  # re-entered where a signal's handler pushes
         self.lookup = threading.RLock()
+        self.began = 0.0
         self.known = KnownGateways()
         self.connection = 1
         self.silent = Silent()
@@ -226,9 +229,20 @@ class BlockingNatsPush:
         known = kept.known
         if known.is_fresh:
             return known.last.all
+        wanted = time.monotonic()
         with kept.lookup:  # one asks, on behalf of all who wait
-            if not known.is_fresh:
-                self._learn(kept, self._there(kept))
+            if known.is_fresh:
+                return known.last.all
+            if kept.began < wanted:
+                kept.began = time.monotonic()
+                try:
+                    self._learn(kept, self._there(kept))
+                except ClusterError as error:
+                    is_timeout = isinstance(error, ClusterTimeoutError)
+                    known.fail((ClusterTimeoutError if is_timeout else ClusterError)(str(error)))
+                    raise
+            elif known.error is not None:
+                raise type(known.error)(str(known.error))
         return known.last.all
 
     def _learn(self, kept: Kept, addresses: Collection[str]) -> None:
@@ -238,16 +252,19 @@ class BlockingNatsPush:
         """Those who are listed, or were known, and are not known to be gone.
 
         An entry that is not there says nothing for a while: the servers may have lost it. One that says that it is over
-        may be of a gateway that could not write it anew while they chose a leader.
+        may be of a gateway that could not write it anew while they chose a leader, as nobody has where the bucket has
+        come no further.
         """
         began = time.monotonic()
         known = kept.known.last.all if began - kept.looked < KNOWN_SECONDS else ()
+        floor = kept.floor
         found = self._look_up(kept, known)
         kept.looked = began
         listed = {each: found.revisions.get(gateway_key(each), 0) for each in read_gateways(found.entries)}
         if found.last:  # else it tells nothing of who has written
             kept.silent.renewed(listed, found.last)
-        everybody = list(dict.fromkeys((*listed, *known)))
+        over = map(address_of_key, found.gone) if found.last <= floor else ()
+        everybody = list(dict.fromkeys((*listed, *known, *filter(None, over))))
         gone = {*kept.silent.are_overdue(everybody, time.monotonic())}
         doubtful = [each for each in everybody if each in gone or each not in listed]
         gone |= {each for each in doubtful if gateway_key(each) in found.gone}

@@ -22,7 +22,7 @@ from tidegate.errors import ClusterError
 
 __all__ = ["BlockingNatsClient"]
 
-GONE_SECONDS = 1.0
+GONE_SECONDS = 0.5
 """Of waiting for answers, until it is looked whether they can still come."""
 
 
@@ -32,7 +32,7 @@ class BlockingNatsClient:
     Args:
         place: of the cluster.
         name: of this program, as NATS shows it to who operates it.
-        connect_timeout: seconds for a server to take the client.
+        connect_timeout: seconds for a server to take the client; those that are tried share them.
         timeout: seconds for it to take what is published, and for an answer.
 
     Attributes:
@@ -177,7 +177,7 @@ class BlockingNatsClient:
         Args:
             requests: subjects and payloads.
             seconds: for the answers; ``timeout`` unless given.
-            gone: is called with the subjects from which no answer has come, once a second; gives those to which nobody
+            gone: is called with the subjects from which no answer has come, now and then; gives those to which nobody
                 listens any more.
 
         Returns:

@@ -42,6 +42,11 @@ class ServerPool:
         new = [server for server in found if server is not None and (server.host, server.port) not in known]
         self._learned = tuple(dict.fromkeys(new))[:MAX_LEARNED]
 
+    @property
+    def left(self) -> int:
+        """How many come in this round."""
+        return len(self._round)
+
     def next(self) -> Server | None:
         """The next one of this round; None at its end."""
         if self._round:

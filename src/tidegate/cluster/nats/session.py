@@ -88,6 +88,8 @@ class Session:
         self._pool = ServerPool(place)
         self._broken: Server | None = None  # on which the last connection broke
         self._was_away = False  # no server could be reached since then
+        self._failures = 0  # rounds in which that was so
+        self._problem = ClusterError("not tried yet")  # of the last one
         self._pongs: deque[Pong] = deque()
         self._confirmed = 0
         self._used = 0.0
@@ -217,10 +219,13 @@ class Session:
             link = self._usable()
         if link is not None:
             return link
+        failures = self._failures
         with self._connecting:
             with self.lock:
                 if self.link is not None:
                     return self.link
+            if self._failures != failures:  # another thread has tried while this one waited
+                raise type(self._problem)(str(self._problem))
             link = self._open()
             with self.lock:
                 self._pool.learn(link.info.connect_urls, link.server)
@@ -235,14 +240,18 @@ class Session:
     def _open(self) -> NatsSocket:
         problems: list[ClusterError] = []
         self._pool.begin(self._broken)
+        deadline = time.monotonic() + self._connect_timeout
         try:
             while (server := self._pool.next()) is not None:
+                share = (deadline - time.monotonic()) / (self._pool.left + 1)
                 try:
-                    return open_socket(self._place, server, self._name, self._connect_timeout)
+                    return open_socket(self._place, server, self._name, max(round(share, 2), 0.01))
                 except ClusterError as error:
                     problems.append(error)
             self._was_away = True
-            raise one_error(problems)
+            problem = one_error(problems)
+            self._failures, self._problem = self._failures + 1, type(problem)(str(problem))
+            raise problem
         finally:
             problems.clear()  # their tracebacks lead back here, and to the connection that is made
 
