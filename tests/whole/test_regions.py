@@ -94,6 +94,25 @@ def test_who_starts_while_a_leaf_node_has_lost_its_hub_is_known_once_it_is_back(
     in_loop(test())
 
 
+def test_new_clients_at_a_leaf_node_that_has_lost_its_hub_reach_the_gateways_there(tmp_path: Path) -> None:
+    async def test() -> None:
+        hub, leaf = hub_and_leaf(tmp_path)
+        with hub, leaf:
+            async with on_nats(hub) as cluster:
+                side = cluster.beside(leaf, "js_domain=hub")
+                _, client = await (await side.gateway()).connect()
+                push, blocking = side.client(), side.blocking()
+                hub.stop()
+                assert await push.get_all_client_count() == 1
+                assert await asyncio.to_thread(blocking.get_all_client_count) == 1
+                await push.send_to_all("one")
+                await push.flush()
+                await asyncio.to_thread(blocking.send_to_all, "two")
+                assert [await client.read_text() for _ in range(2)] == ["one", "two"]
+
+    in_loop(test())
+
+
 @pytest.mark.usefixtures("hasty")
 def test_a_gateway_at_servers_without_jetstream_is_known_once_they_reach_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
