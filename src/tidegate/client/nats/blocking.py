@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from tidegate.client.nats.elsewhere import BlockingElsewhere
 from tidegate.client.nats.outbound import Joined, Outbound, Parcel
 from tidegate.client.nats.regathering import GATHER_SECONDS, PAUSE_SECONDS, PROBE_SECONDS, Regathering
 from tidegate.client.nats.returns import MARKER, check_returns
-from tidegate.client.nats.routing import answers_of, requests_of, route, stranger
+from tidegate.client.nats.routing import Copies, answers_of, requests_of, route, stranger
 from tidegate.client.nats.silent import Silent
 from tidegate.cluster.nats.announced import GATEWAYS, address_of_key, gateway_key, read_gateways
 from tidegate.cluster.nats.blocking import BlockingNatsClient
@@ -55,6 +56,8 @@ class Kept:
     """
 
     __slots__ = (
+        "_due",
+        "_is_busy",
         "began",
         "connection",
         "floor",
@@ -80,6 +83,25 @@ class Kept:
         self.floor = 0
         self.looked = time.monotonic()
         self.unflushed = threading.local()
+        self._due: deque[Copies] = deque()
+        self._is_busy = False
+
+    def add(self, pushes: Sequence[Copies]) -> list[Parcel]:
+        """What is to leave with these; to be called with the lock.
+
+        Where a signal's handler pushes in the middle of this, nothing is to leave: who was interrupted takes that too.
+        """
+        parcels: list[Parcel] = []
+        self._due += pushes
+        while self._due and not self._is_busy:
+            self._is_busy = True
+            try:
+                while self._due:
+                    self.outbound.push(self._due.popleft())
+                parcels += self.outbound.take()
+            finally:
+                self._is_busy = False
+        return parcels
 
 
 class BlockingNatsPush:
@@ -117,9 +139,7 @@ class BlockingNatsPush:
         with kept.lock:
             numbers = kept.outbound.expire(time.monotonic())
             expired = [kept.questions.pop(number) for number in numbers if number in kept.questions]
-            for copies in pushes:
-                kept.outbound.push(copies)
-            parcels = kept.outbound.take()
+            parcels = kept.add(pushes)
         for question in expired:  # not with the lock: who reads takes it while holding the client's
             self._client.forget(question)
         self._send(kept, parcels)

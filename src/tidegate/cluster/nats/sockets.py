@@ -88,7 +88,10 @@ class NatsSocket:
 
     def has_come(self) -> bool:
         """Whether there may be something to read, the end among it."""
-        return self._has_come is None or bool(self._has_come.poll(0))
+        try:
+            return self._has_come is None or bool(self._has_come.poll(0))
+        except RuntimeError:  # a signal's handler asks, in the middle of this very question
+            return True
 
     def has_heard(self) -> bool:
         """Whether anything was read since this was asked last, be it a part of a message."""
