@@ -25,8 +25,11 @@ __all__ = ["DEFAULT_TTL", "Bucket"]
 
 DEFAULT_TTL = 3
 """Seconds that an entry stays which is not renewed."""
-MARKER_SECONDS = 30
-"""For which a bucket tells that an entry is gone."""
+LEFT_SECONDS = 30
+"""For which a bucket tells at least that an entry was taken away."""
+MARKER_SECONDS = 120
+"""For which it tells that an entry is over. So long new clients ask whose it was; who is back later has to write it anew
+before they know of it."""
 REPLICAS = 3
 """Where there are as many servers; a bucket of one is lost with its server."""
 RETRY_SECONDS = 0.25
@@ -108,7 +111,7 @@ class Bucket:
         Raises:
             ClusterError: JetStream could not be asked.
         """
-        return await self._write(key, b"", MARKER_SECONDS, revision, {"KV-Operation": "DEL"}) is not None
+        return await self._write(key, b"", LEFT_SECONDS, revision, {"KV-Operation": "DEL"}) is not None
 
     async def get(self, key: str) -> tuple[bytes | None, int] | None:
         """An entry as the leader of the bucket has it: its value, None where it is gone, and its revision.
