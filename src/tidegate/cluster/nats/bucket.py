@@ -28,8 +28,8 @@ DEFAULT_TTL = 3
 LEFT_SECONDS = 30
 """For which a bucket tells at least that an entry was taken away."""
 MARKER_SECONDS = 120
-"""For which it tells that an entry is over. So long new clients ask whose it was; who is back later has to write it anew
-before they know of it."""
+"""For which it tells that an entry is over. So long new clients ask whose it was; who is back later has to write it
+anew before they know of it."""
 REPLICAS = 3
 """Where there are as many servers; a bucket of one is lost with its server."""
 RETRY_SECONDS = 0.25
