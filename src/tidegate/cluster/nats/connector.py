@@ -29,6 +29,8 @@ TICK_SECONDS = 0.5
 """A server that said nothing since the last tick is asked whether it is there."""
 GONE_TICKS = 4
 """In a row with nothing said, and the server counts as gone."""
+OWNER_TICKS = 3
+"""Until the owner has its turn."""
 LEAVE_SECONDS = 1.0
 """For what was written to leave at the end."""
 MAX_REPORTED = 16
@@ -125,6 +127,7 @@ class Connector:
         self._ended = asyncio.Event()
         self._heard = False
         self._quiet = 0  # ticks with nothing said
+        self._ticks = 0
         self._failed_rounds = 0  # since there was a connection
         self._pings: deque[tuple[int, Callable[[bool], None] | None]] = deque()  # marks, and who is told
         self._reported: set[str] = set()  # since there was a connection
@@ -339,7 +342,9 @@ class Connector:
                 link.destroy()
             elif self._quiet == 1:
                 self.ping(None)
-        self._owner.nats_tick()
+        self._ticks += 1
+        if self._ticks % OWNER_TICKS == 0:
+            self._owner.nats_tick()
 
     def _note(self, problem: str) -> None:
         """Remember why there is no connection, and log it, each reason once."""

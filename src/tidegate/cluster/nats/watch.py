@@ -55,6 +55,7 @@ class Watch:
         self._listed_on = 0  # and of that on which the bucket was listed
         self._left: set[str] = set()  # who has left while it is being listed
         self._problem = ""
+        self._is_new = asyncio.Event()  # the connection
         self._listed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -109,15 +110,17 @@ class Watch:
             self._roster.moved(now)
         elif connection != self._connection or seconds > STALL_SECONDS:  # or this process itself stood still
             self._roster.deaf(now)
-        self._connection = connection
+        if connection != self._connection:
+            self._connection = connection
+            self._is_new.set()
 
     async def _keep_listed(self) -> None:
         """List the bucket on each new connection."""
         while True:
-            if self._client.is_connected and self._listed_on != self._client.counters.connections:
+            await self._is_new.wait()
+            self._is_new.clear()
+            while self._client.is_connected and self._listed_on != self._client.counters.connections:
                 await self._list()
-            else:
-                await asyncio.sleep(TICK_SECONDS)
 
     async def _list(self) -> None:
         """Learn who was there before anybody could be heard."""
