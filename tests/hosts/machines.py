@@ -209,9 +209,10 @@ class Machines:
         names = {host.server.name: address for address, host in self.hosts.items()}
         async with bucket(URL) as found, asyncio.timeout(30):
             while True:
-                info = await found._api("STREAM.INFO", {})
-                if (leader := info["cluster"].get("leader")) in names:
-                    return names[leader]
+                with contextlib.suppress(ClusterError):  # there is none
+                    info = await found._api("STREAM.INFO", {})
+                    if (leader := info["cluster"].get("leader")) in names:
+                        return names[leader]
                 await asyncio.sleep(0.1)
 
     async def whole(self, seconds: float = 30) -> None:
