@@ -165,10 +165,10 @@ def test_the_business_workers_code_serves() -> None:
             assert "client_id" in await stranger.receive_json()
             assert await stranger.wait_closed() == 1000  # without a cookie it is nobody's
             kim = await c.connect(headers={"Cookie": "sessionid=abc"})
-            assert "client_id" in await kim.receive_json()
             await kim.send("hi")
-            said = {await kim.receive() for _ in range(3)}
-            assert said >= {'{"type": "online", "count": 1}', "1 are here"}
+            said = ""
+            while not all(part in said for part in ('"client_id"', '{"type": "online", "count": 1}', "1 are here")):
+                said += f"{await kim.receive()}\n"  # a tick may come first, or often
 
     run(test)
 
