@@ -106,6 +106,40 @@ def test_a_silent_gateway_is_named_by_queries_and_flush(nats: NatsServer) -> Non
     in_loop(test())
 
 
+def test_a_question_that_is_lost_is_asked_again_but_not_what_a_flush_asks(nats: NatsServer) -> None:
+    async def test() -> None:
+        async with on_nats(nats) as cluster:
+            member = await cluster.gateway()
+            push, blocking = cluster.client(timeout=2), cluster.blocking(timeout=2)
+            await member.connect()
+            assert await push.get_all_client_count() == await asyncio.to_thread(blocking.get_all_client_count) == 1
+            door = member.gateway._presence.door  # type: ignore[union-attr]
+            carry_out = door._carry_out  # type: ignore[union-attr]
+            lost: list[Any] = []
+
+            def lose_one(message: Any) -> None:
+                lost.append(message)
+                door._carry_out = carry_out  # type: ignore[method-assign, union-attr]
+
+            for ask, flush in (
+                (push.get_all_client_count, push.flush),
+                (
+                    lambda: asyncio.to_thread(blocking.get_all_client_count),
+                    lambda: asyncio.to_thread(blocking.flush),
+                ),
+            ):
+                door._carry_out = lose_one  # type: ignore[method-assign, union-attr]
+                assert await ask() == 1
+                door._carry_out = lose_one  # type: ignore[method-assign, union-attr]
+                with pytest.raises(
+                    ClusterTimeoutError, match="did not answer within 2 s"
+                ):  # nor what was pushed before
+                    await flush()
+            assert len(lost) == 4
+
+    in_loop(test())
+
+
 def test_a_flush_tells_what_was_pushed_while_a_gateway_was_away_from_nats(nats: NatsServer) -> None:
     async def test() -> None:
         async with on_nats(nats) as cluster:

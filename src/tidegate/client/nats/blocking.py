@@ -183,7 +183,7 @@ class BlockingNatsPush:
         self._check(kept, call)
         gateways = self._gateways(kept) if call.needs_addresses else kept.known.last.all
         requests = requests_of(call, gateways, LIMIT)
-        return call.merge(self._gather(kept, requests))
+        return call.merge(self._gather(kept, requests, is_repeated=True))
 
     def flush(self) -> None:
         """Return when every gateway has processed all that was sent before, by all threads.
@@ -208,7 +208,9 @@ class BlockingNatsPush:
         answers = self._gather(kept, [(each, MARKER) for each in self._gateways(kept)])
         check_returns(answers, since, time.monotonic())
 
-    def _gather(self, kept: Kept, requests: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, bytes]]:
+    def _gather(
+        self, kept: Kept, requests: Sequence[tuple[str, bytes]], *, is_repeated: bool = False
+    ) -> Sequence[tuple[str, bytes]]:
         began = time.monotonic()
         subjects = {self._subjects.gateway(address): address for address, _ in requests}
 
@@ -221,7 +223,7 @@ class BlockingNatsPush:
             return []
 
         asked = [(self._subjects.gateway(address), packet) for address, packet in requests]
-        outcomes = self._client.gather(asked, gone=gone)
+        outcomes = self._client.gather(asked, gone=gone, is_repeated=is_repeated)
         kept.silent.note([address for address, _ in requests], outcomes, began)
         gateways: Collection[str] = kept.known.last.all
         if any(isinstance(outcome, ClusterTimeoutError | NobodyListensError) for outcome in outcomes):

@@ -317,7 +317,7 @@ class NatsCarrier:
         await self.ready(seconds)
         requests = requests_of(call, self.members.gateways, self.max_packet_size)
         asked = [(self.subjects.gateway(address), packet) for address, packet in requests]
-        outcomes = await self.client.gather(asked, seconds)
+        outcomes = await self.client.gather(asked, seconds, is_repeated=True)
         return call.merge(answers_of(requests, outcomes, self.members.gateways, seconds))
 
     async def carried_out(self, seconds: float) -> None:

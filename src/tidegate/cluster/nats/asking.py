@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
-from tidegate.cluster.nats.inbox import Enough, Inbox, Question
+from tidegate.cluster.nats.inbox import AGAIN, Enough, Inbox, Question
 from tidegate.errors import ClusterError
 
 __all__ = ["ask_all"]
@@ -17,12 +17,14 @@ async def ask_all(
     publish: Callable[[str, bytes, str], None],
     asked: Sequence[tuple[str, bytes, Enough | None]],
     seconds: float,
+    is_repeated: bool = False,
 ) -> list[Question]:
     """Ask all, and wait until each is answered, or known not to be.
 
     Args:
         publish: is called with subject, payload and where the answer is to go.
         asked: subjects and payloads, and what tells which answer is the last.
+        is_repeated: whether what was not answered in a part of the time is asked once more.
     """
     all_done = asyncio.Event()
     questions: list[Question] = []
@@ -42,13 +44,24 @@ async def ask_all(
                 publish(subject, payload, question.reply)
             except ClusterError as error:
                 question.fail(error)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                if asked:
-                    await all_done.wait()
+        first_seconds = seconds * AGAIN if is_repeated else seconds
+        if asked and not await _is_set(all_done, first_seconds) and is_repeated:
+            for question, (subject, payload, _) in zip(questions, asked, strict=True):
+                if not question.is_done:
+                    with contextlib.suppress(ClusterError):  # the first may be answered still
+                        publish(subject, payload, question.reply)
+            await _is_set(all_done, seconds - first_seconds)
         for question in questions:
             question.time_out(seconds)
     finally:
         for question in questions:
             inbox.forget(question)
     return questions
+
+
+async def _is_set(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for it so long; gives whether it is."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()

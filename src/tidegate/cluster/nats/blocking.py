@@ -7,12 +7,13 @@ that broke meanwhile is noticed then.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tidegate.cluster.nats.counters import Counters
-from tidegate.cluster.nats.inbox import Enough, Question
+from tidegate.cluster.nats.inbox import AGAIN, Enough, Question
 from tidegate.cluster.nats.lookup import Ask, Errors, Found, look_up
 from tidegate.cluster.nats.protocol import Info, Message, encode_publish
 from tidegate.cluster.nats.session import Pong, Session
@@ -171,6 +172,8 @@ class BlockingNatsClient:
         requests: Iterable[tuple[str, bytes]],
         seconds: float | None = None,
         gone: Callable[[Sequence[str]], Iterable[str]] | None = None,
+        *,
+        is_repeated: bool = False,
     ) -> list[Message | ClusterError]:
         """Ask several at once, within one time limit.
 
@@ -179,6 +182,7 @@ class BlockingNatsClient:
             seconds: for the answers; ``timeout`` unless given.
             gone: is called with the subjects from which no answer has come, now and then; gives those to which nobody
                 listens any more.
+            is_repeated: whether what is not answered in a third of the time, and may be lost, is asked once more.
 
         Returns:
             For each, in their order, the answer or the error that tells why there is none.
@@ -187,7 +191,7 @@ class BlockingNatsClient:
             ClusterError: no server can be reached.
         """
         asked = [(subject, payload, None) for subject, payload in requests]
-        questions = self._ask(asked, seconds or self._timeout, gone)
+        questions = self._ask(asked, seconds or self._timeout, gone, is_repeated)
         return [question.outcome() for question in questions]
 
     def collect(
@@ -271,24 +275,34 @@ class BlockingNatsClient:
         asked: Sequence[tuple[str, bytes, Enough | None]],
         seconds: float,
         gone: Callable[[Sequence[str]], Iterable[str]] | None = None,
+        is_repeated: bool = False,
     ) -> list[Question]:
         session = self._now()
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
+        deadline = began + seconds
         questions: list[Question] = []
 
-        def lines(limit: int) -> list[bytes]:
+        def first_lines(limit: int) -> list[bytes]:
             questions[:] = [session.inbox.ask(subject, enough) for subject, _, enough in asked]
+            return lines(limit)
+
+        def lines(limit: int) -> list[bytes]:
             return [
                 line
                 for (subject, payload, _), question in zip(asked, questions, strict=True)
+                if not question.is_done
                 for line in session.split(limit, subject, payload, question.reply)
             ]
 
         try:
-            session.publish(lines, self._timeout)
+            session.publish(first_lines, self._timeout)
             while (left := deadline - time.monotonic()) > 0:
                 if session.wait(lambda: all(question.is_done for question in questions), min(left, GONE_SECONDS)):
                     break
+                if is_repeated and time.monotonic() - began >= seconds * AGAIN:
+                    is_repeated = False
+                    with contextlib.suppress(ClusterError):  # the first may be answered still
+                        session.publish(lines, self._timeout)
                 if gone is not None:
                     for subject in gone([question.subject for question in questions if not question.is_done]):
                         session.abandon(subject)

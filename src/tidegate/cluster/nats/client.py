@@ -254,17 +254,18 @@ class NatsClient:
         return question.answers[0]
 
     async def gather(
-        self, requests: Iterable[tuple[str, bytes]], seconds: float = DEFAULT_SECONDS
+        self, requests: Iterable[tuple[str, bytes]], seconds: float = DEFAULT_SECONDS, *, is_repeated: bool = False
     ) -> list[Message | ClusterError]:
         """Ask several at once, within one time limit.
 
         Args:
             requests: subjects and payloads.
+            is_repeated: whether what is not answered in a third of the time, and may be lost, is asked once more.
 
         Returns:
             For each, in their order, the answer or the error that tells why there is none.
         """
-        questions = await self._ask([(subject, payload, None) for subject, payload in requests], seconds)
+        questions = await self._ask([(*request, None) for request in requests], seconds, is_repeated=is_repeated)
         return [question.outcome() for question in questions]
 
     async def collect(
@@ -315,10 +316,11 @@ class NatsClient:
         asked: Sequence[tuple[str, bytes, Enough | None]],
         seconds: float,
         headers: Mapping[str, str] | None = None,
+        is_repeated: bool = False,
     ) -> list[Question]:
         self._listen_for_answers()
         publish = self.publish_parts if headers is None else functools.partial(self.publish, headers=headers)
-        return await ask_all(self._inbox, publish, asked, seconds)
+        return await ask_all(self._inbox, publish, asked, seconds, is_repeated)
 
     # What the connector calls
 

@@ -9,10 +9,12 @@ from typing import TypeAlias
 from tidegate.cluster.nats.protocol import Message
 from tidegate.errors import ClusterError, ClusterTimeoutError
 
-__all__ = ["Enough", "Inbox", "NobodyListensError", "Question"]
+__all__ = ["AGAIN", "Enough", "Inbox", "NobodyListensError", "Question"]
 
 MAX_QUESTIONS = 100_000
 NOBODY_LISTENS = 503
+AGAIN = 1 / 3
+"""Of the time for an answer, after which what may be asked twice is asked once more: the question may be lost."""
 
 Enough: TypeAlias = Callable[[Message], bool]
 """Tells of each answer whether it is the last."""
