@@ -168,7 +168,9 @@ def test_the_business_workers_code_serves() -> None:
             await kim.send("hi")
             said = ""
             while not all(part in said for part in ('"client_id"', '{"type": "online", "count": 1}', "1 are here")):
-                said += f"{await kim.receive()}\n"  # a tick may come first, or often
+                heard = await kim.receive()  # a tick may come first, or often
+                assert isinstance(heard, str)
+                said += heard
 
     run(test)
 

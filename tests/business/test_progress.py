@@ -33,7 +33,7 @@ def report(progress: Progress, window: Window) -> tuple[int, ...] | None:
     return names
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.permutations(range(1, 13)), st.lists(st.booleans(), min_size=12, max_size=12))
 def test_a_gateway_knows_which_events_were_started_in_whatever_order(order: list[int], reports: list[bool]) -> None:
     progress, window = Progress(), Window()

@@ -129,7 +129,7 @@ Steps = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(Steps)
 def test_no_own_save_is_seen_older_and_others_changes_to_other_keys_are_kept(steps: list[tuple[str, Any]]) -> None:
     model = Model()

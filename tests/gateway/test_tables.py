@@ -119,5 +119,5 @@ class Naive(RuleBasedStateMachine):
         assert (self.tables.uids, self.tables.groups, self.tables._leaving) == ({}, {}, set())
 
 
-Naive.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Naive.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestTables = Naive.TestCase

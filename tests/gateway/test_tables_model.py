@@ -390,7 +390,6 @@ Commands.TestCase.settings = settings(
     stateful_step_count=50,
     # What is found is shown as it was found: with Phase.shrink a short way there is looked for, for minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
 TestCommands = Commands.TestCase

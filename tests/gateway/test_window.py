@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.gateway.peer import EVENT_SIZE, Window
@@ -72,7 +72,6 @@ def test_what_cannot_be_is_refused_and_changes_nothing(started: int, finished: i
     assert (made.rest(), made.running) == ([event(4), event(5)], 1)
 
 
-@settings(deadline=None)  # a slow machine is no mistake
 @given(st.data())
 def test_it_is_what_a_list_of_all_events_says(data: st.DataObject) -> None:
     made = Window()

@@ -152,7 +152,7 @@ def test_a_query_that_is_too_long_is_not_looked_at(run: Runner) -> None:
     assert caught.value.status == 414
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet="args[]=&.+ %0b1mehod", max_size=60), st.sampled_from(sorted(METHODS)))
 def test_any_query_is_a_call_or_refused(text: str, name: str) -> None:
     for query_string in (text, f"method={name}&{text}", f"method={name}&args{text}"):
@@ -161,7 +161,7 @@ def test_any_query_is_a_call_or_refused(text: str, name: str) -> None:
             assert arguments.keys() <= method.parameters.keys()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200), st.binary(max_size=40))
 def test_any_bytes_in_a_query_string_are_answered(data: bytes, name: bytes) -> None:
     sent: list[Any] = []

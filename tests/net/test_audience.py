@@ -242,7 +242,7 @@ class Model:
                 system.drain()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([2, 6]), st.lists(STEPS, max_size=40))
 def test_each_gets_what_it_was_sent_in_order_whatever_happens(
     run: Runner, small: None, slice: int, steps: list[tuple[str, Any]]

@@ -23,7 +23,7 @@ def counting(address: str = "text://127.0.0.1:0", **limits: Any) -> tuple[Worker
     return worker, received
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(1, 1000),
     st.integers(1, 100_000),

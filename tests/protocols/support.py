@@ -26,7 +26,7 @@ HEADERS = {
     "Sec-WebSocket-Version": "13",
 }
 
-examples = settings(deadline=None, max_examples=150)
+examples = settings(max_examples=150)
 """For property tests: how long an example takes says more about the machine than about the code."""
 
 cuts = st.lists(st.integers(0, 400), max_size=12)

@@ -221,7 +221,6 @@ class Pushing(RuleBasedStateMachine):
 Pushing.TestCase.settings = settings(
     max_examples=8,
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
