@@ -87,6 +87,33 @@ def test_what_a_worker_joins_its_next_push_reaches(nats: NatsServer) -> None:
     in_loop(test())
 
 
+def test_a_gateway_that_was_just_linked_is_sent_to_before_it_is_known(nats: NatsServer) -> None:
+    def echoes(worker: BusinessWorker) -> None:
+        @worker.on_message
+        def on_message(client: Any, message: str) -> None:
+            client.send(message)
+
+    async def test() -> None:
+        async with on_nats(nats) as cluster:
+            member = await cluster.gateway()
+            worker = await cluster.worker(set_up=echoes)
+            _, client = await member.connect()
+            await client.send_text("known")
+            assert await client.read_text() == "known"
+            nats_push = worker._here.nats
+            assert nats_push is not None
+            nats_push.carrier.members.gateways = {}
+            await client.send_text("not known yet")
+            assert await client.read_text() == "not known yet"
+            (gateway,) = worker._here.gateways.all
+            assert gateway.link is not None
+            gateway.link._began -= 60
+            await client.send_text("not known any more")
+            await until(lambda: worker.snapshot()["extra"]["sends_failed"] == 1)
+
+    in_loop(test())
+
+
 @pytest.mark.parametrize("kind", ["async", "blocking"])
 def test_what_a_push_client_joins_its_next_push_reaches(nats: NatsServer, kind: str) -> None:
     async def test() -> None:

@@ -110,7 +110,7 @@ def test_a_question_that_is_lost_is_asked_again_but_not_what_a_flush_asks(nats: 
     async def test() -> None:
         async with on_nats(nats) as cluster:
             member = await cluster.gateway()
-            push, blocking = cluster.client(timeout=2), cluster.blocking(timeout=2)
+            push, blocking = cluster.client(timeout=1), cluster.blocking(timeout=1)
             await member.connect()
             assert await push.get_all_client_count() == await asyncio.to_thread(blocking.get_all_client_count) == 1
             door = member.gateway._presence.door  # type: ignore[union-attr]
@@ -131,10 +131,8 @@ def test_a_question_that_is_lost_is_asked_again_but_not_what_a_flush_asks(nats: 
                 door._carry_out = lose_one  # type: ignore[method-assign, union-attr]
                 assert await ask() == 1
                 door._carry_out = lose_one  # type: ignore[method-assign, union-attr]
-                with pytest.raises(
-                    ClusterTimeoutError, match="did not answer within 2 s"
-                ):  # nor what was pushed before
-                    await flush()
+                with pytest.raises(ClusterTimeoutError, match="did not answer within 1 s"):
+                    await flush()  # as what was pushed before may be lost too
             assert len(lost) == 4
 
     in_loop(test())

@@ -22,6 +22,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not there yet is not waited for, and soon asked again."""
     monkeypatch.setattr("tidegate.gateway.presence.ANNOUNCE_SECONDS", 0.2)
     monkeypatch.setattr("tidegate.gateway.nats.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("tidegate.gateway.nats.OPEN_SECONDS", 0.2)
+    monkeypatch.setattr("tidegate.cluster.nats.lease.ALONE_SECONDS", 0.2)
 
 
 @pytest.fixture(scope="module", params=["keeps nothing", "keeps things of its own"])
@@ -75,13 +77,31 @@ def test_pushes_and_queries_go_from_a_leaf_node_to_its_hub_and_back(servers: tup
 
 
 @pytest.mark.usefixtures("hasty")
-def test_who_starts_while_a_leaf_node_has_lost_its_hub_is_known_once_it_is_back(tmp_path: Path) -> None:
+def test_who_starts_while_a_leaf_node_has_lost_its_hub_is_known_there_and_to_all_once_it_is_back(
+    tmp_path: Path,
+) -> None:
+    def answers(worker: BusinessWorker) -> None:
+        @worker.on_message
+        def on_message(client: Any, message: str) -> None:
+            client.join_group(message)
+            worker.send_to_group(message, "of its group")
+            client.send("its own")
+
     async def test() -> None:
         hub, leaf = hub_and_leaf(tmp_path)
         with leaf:
             async with on_nats(hub) as cluster:
-                member = await cluster.beside(leaf, "js_domain=hub").gateway()
+                side = cluster.beside(leaf, "js_domain=hub")
+                member = await side.gateway()
+                door = member.gateway._presence.door  # type: ignore[union-attr]
+                assert door is not None
+                await until(lambda: door._lease.is_held)
+                await side.worker(set_up=answers)
                 id, client = await member.connect()
+                await client.send_text("ann's")
+                assert [await client.read_text() for _ in range(2)] == ["of its group", "its own"]
+                assert await side.client().get_all_client_count() == 1
+                assert await asyncio.to_thread(side.blocking().get_all_client_count) == 1
                 with hub:
                     push = cluster.client()
                     await push.gateways()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["GatewayLink", "says"]
 
 ANSWER_SECONDS = 5
+NEW_SECONDS = 15
+"""That a gateway has from its link on until it is known on NATS: more than it takes where the bucket is away."""
 MAX_NUMBER = 2**32 - 1
 MAX_REQUESTS = 100_000
 """Queries that may wait for an answer at the same time."""
@@ -60,6 +62,7 @@ class GatewayLink(Link):
     """
 
     __slots__ = (
+        "_began",
         "_counts",
         "_is_due",
         "_marked",
@@ -78,6 +81,7 @@ class GatewayLink(Link):
 
     def __init__(self, owner: RemoteGateway, reader: Reader, limit: int, sock: socket.socket | None = None) -> None:
         super().__init__(owner, reader, limit, sock)
+        self._began = self._reactor.tick
         self._counts = owner.counts
         self.is_tidegate = False
         self.is_drained = False
@@ -92,6 +96,11 @@ class GatewayLink(Link):
         self._marked = 0  # of these, how many were sent before the last query
         self._marker = 0  # the number of the marker that waits for its answer
         self._is_due = False  # the end of the turn has something to tell
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was made a moment ago."""
+        return self._reactor.tick - self._began < NEW_SECONDS
 
     def greet(self) -> None:
         """The gateway is Tidegate's."""

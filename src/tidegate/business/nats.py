@@ -154,7 +154,10 @@ class NatsPush:
 
     def tell(self, address: str, packet: bytes) -> None:
         """Send a command about a client of a gateway's; in the loop's thread."""
-        if address in self.carrier.members.gateways:
+        gateway = self._gateways.get(address)
+        link = gateway.link if gateway is not None else None
+        # One that has just begun may have a link before it is known; it keeps what comes until it may carry it out.
+        if address in self.carrier.members.gateways or (link is not None and link.is_new):
             self.carrier.tell(address, packet)
         else:
             self._lose(1, f"nobody knows of a gateway {address}")

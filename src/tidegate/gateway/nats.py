@@ -7,7 +7,6 @@ in its order.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -36,6 +35,8 @@ HOLD_SECONDS = 5.0
 """That answers wait for a connection that was lost."""
 MAX_EARLY = 10_000
 """Messages that wait for the gateway to be sure of its address."""
+OPEN_SECONDS = 2.0
+"""For the bucket, until it is looked whether there is another way."""
 RETRY_SECONDS = 1.0
 
 
@@ -98,6 +99,7 @@ class NatsDoor:
         client = self.client
         client.subscribe(client.subjects.all)
         self._own = client.subscribe(client.subjects.gateway(self._address))
+        self._lease.listen()
         client.start()
         try:
             await client.connected(seconds)
@@ -105,6 +107,7 @@ class NatsDoor:
             await self._take_address()
         except ClusterError as error:
             logger.warning("%s: not known on NATS yet, it serves all the same: %s", self._name, error)
+            self._presume_address()
             self._joining = asyncio.get_running_loop().create_task(self._join_later())
 
     async def _take_address(self) -> None:
@@ -113,8 +116,16 @@ class NatsDoor:
                 f"gateway {self._name!r}: another gateway of {self._place} has the address {self._address} already: "
                 "give each machine its own lan_ip=, and each gateway on a machine another start_port="
             )
+        self._begin()
+
+    def _begin(self) -> None:
         early, self._early = self._early or [], None
         self._received(early)
+
+    def _presume_address(self) -> None:
+        if self._early is not None and self._lease.presume():
+            logger.warning("%s: known on this side of a cut of NATS alone, until its bucket is there", self._name)
+            self._begin()
 
     async def _join_later(self) -> None:
         problem = ""
@@ -122,16 +133,15 @@ class NatsDoor:
             await asyncio.sleep(RETRY_SECONDS)
             try:
                 await self.client.connected(HOLD_SECONDS)
-                await self._bucket.open()
+                await self._bucket.open(OPEN_SECONDS)
+                await self._take_address_late()
             except ClusterError:
-                continue
+                self._presume_address()
             except ConfigurationError as error:  # of another server, or once it reaches more of them, it may be none
                 if str(error) != problem:
                     problem = str(error)
                     logger.error("%s: NOT KNOWN ON NATS: %s", self._name, error)
-                continue
-            with contextlib.suppress(ClusterError):
-                await self._take_address_late()
+            else:
                 return
 
     async def _take_address_late(self) -> None:
@@ -157,7 +167,10 @@ class NatsDoor:
         await self.client.stop()
 
     def _state_changed(self, is_there: bool) -> None:
-        if is_there and self.client.counters.connections > 1:
+        if not is_there:
+            return
+        self._lease.connected()
+        if self.client.counters.connections > 1:
             self._back = time.monotonic()
             self._lease.speak()  # who has missed it may count it as gone in a moment
 

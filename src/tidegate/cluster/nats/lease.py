@@ -1,6 +1,7 @@
 """An entry in a bucket that stands for a member: taken, written anew every second, and given back at the end.
 
-Meanwhile its owner also says every second that it is there, to whoever watches.
+Meanwhile its owner also says every second that it is there, to whoever watches. Where the bucket can't be asked, as
+behind a cut, and nobody else says so of the same entry, its owner does that without it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tidegate.cluster.nats.announced import ID_SIZE
 from tidegate.cluster.nats.bucket import Bucket
 from tidegate.cluster.nats.inbox import NobodyListensError
 from tidegate.cluster.nats.jetstream import is_missing
+from tidegate.cluster.nats.protocol import Message
 from tidegate.errors import ClusterError, ConfigurationError
 
 __all__ = ["Lease"]
@@ -25,6 +27,8 @@ logger = logging.getLogger("tidegate")
 RENEW_SECONDS = 1.0
 MOMENTS = 10
 LEAVE_SECONDS = 2.0
+ALONE_SECONDS = 2.5
+"""Of hearing nobody else, before an entry is presumed to be free: each owner speaks once a second."""
 
 
 class Lease:
@@ -35,7 +39,7 @@ class Lease:
         lost: is called once, where somebody else has the entry after a time in which it could not be written anew.
 
     Attributes:
-        is_held: whether it was written and not lost.
+        is_held: whether it was written and not lost, or is presumed to be ours.
     """
 
     def __init__(self, bucket: Bucket, key: str, value: bytes, lost: Callable[[], None] | None = None) -> None:
@@ -49,6 +53,7 @@ class Lease:
         self._reported = ""  # why it could not be renewed
         self._client = bucket.client
         self._subject = self._client.subjects.beat(key)
+        self._alone_since = time.monotonic()  # nobody else was heard
         self._tasks: list[asyncio.Task[None]] = []
 
     async def take(self, seconds: float = 10) -> bool:
@@ -60,32 +65,59 @@ class Lease:
         Raises:
             ClusterError: JetStream could not be asked in so many seconds.
         """
+        revision = await self._acquire(time.monotonic() + seconds)
+        if revision is None:
+            self.is_held = False
+            return False
+        self._revision = revision
+        self._hold()
+        self._tasks.append(asyncio.get_running_loop().create_task(self._renew()))
+        return True
+
+    async def _acquire(self, deadline: float) -> int | None:
         other: int | None = None
-        deadline = time.monotonic() + seconds
         while True:
             try:
                 revision = await self._bucket.create(self._key, self._value)
                 if revision is not None:
-                    break
+                    return revision
                 found = await self._bucket.get(self._key)
                 if found is not None and found[0] is not None:
                     if found[0] == self._value:  # written, and the answer was lost
-                        revision = found[1]
-                        break
+                        return found[1]
                     if other is not None and found[1] != other:  # it was written anew
-                        return False
+                        return None
                     other = found[1]
             except ClusterError:
                 if time.monotonic() > deadline:
                     raise
             if time.monotonic() > deadline:
-                return False
+                return None
             await asyncio.sleep(RENEW_SECONDS / 4)
-        self._revision = revision
-        self.is_held = True
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._renew()), loop.create_task(self._beat())]
-        return True
+
+    def listen(self) -> None:
+        """Listen for others who say that it is theirs, for `presume`."""
+        self._client.subscribe(self._subject, self._heard)
+
+    def connected(self) -> None:
+        """From now on it can be heard whether somebody does."""
+        self._alone_since = time.monotonic()
+
+    def presume(self) -> bool:
+        """Have it until `take` tells better, where the bucket can't be asked and nobody else has said for a while that
+        it is theirs; gives whether that is so."""
+        if self._client.is_connected and time.monotonic() - self._alone_since > ALONE_SECONDS:
+            self._hold()
+        return self.is_held
+
+    def _heard(self, message: Message) -> None:
+        if message.payload and message.payload[:ID_SIZE] != self._id:
+            self._alone_since = time.monotonic()
+
+    def _hold(self) -> None:
+        if not self.is_held:
+            self.is_held = True
+            self._tasks.append(asyncio.get_running_loop().create_task(self._beat()))
 
     async def give_back(self) -> None:
         """Take the entry away, so that everybody knows at once."""
@@ -104,6 +136,8 @@ class Lease:
                 found = await self._bucket.get(self._key)
                 if found is not None and found[0] == self._value:
                     await self._bucket.delete(self._key, found[1])
+                elif found is not None and found[0] is not None:
+                    return  # it was presumed, and is somebody else's
         except (ClusterError, TimeoutError) as error:
             logger.info("the entry %s was left to its time: %s", self._key, error)
         self._say(b"")
