@@ -30,6 +30,8 @@ HOSTS = ("10.77.0.1", "10.77.0.2", "10.77.0.3")
 FOURTH = "10.77.0.4"
 URL = ",".join(f"nats://{host}:4222" for host in HOSTS)
 ROUTES = ", ".join(f'"nats://{host}:6222"' for host in HOSTS)
+PINGS = 'ping_interval: "2s", ping_max: 2'
+"""As docs/nats/nats.conf has it."""
 DOORS = {"one": 7272, "two": 7273}
 """Gateways, and where their clients connect."""
 
@@ -87,7 +89,7 @@ class Host:
     def __init__(self, network: Network, folder: Path, address: str) -> None:
         folder.mkdir()
         self.address = address
-        cluster = f'cluster {{ name: "c", listen: {address}:6222, routes: [{ROUTES}] }}'
+        cluster = f'cluster {{ name: "c", listen: {address}:6222, {PINGS}, routes: [{ROUTES}] }}'
         self.server = NatsServer(folder, cluster, jetstream=True, name=folder.name, place=(address, 4222))
         self.place = Place(folder)
         self._network = network
