@@ -109,7 +109,7 @@ def _answers(account: Account, connections: Sequence[Connection], counted: Count
     answered = sum(connection.answers.count for connection in connections)
     here: Counter[int] = Counter()
     refusals: Counter[int] = Counter()
-    lost_before = with_gateway = 0
+    lost_before = with_gateway = nowhere = 0
     for connection in connections:
         unanswered = len(connection.unanswered)
         if connection.end == REFUSED:
@@ -120,6 +120,7 @@ def _answers(account: Account, connections: Sequence[Connection], counted: Count
             gaps = len(connection.lost_before_last)
             lost_before += gaps
             with_gateway += unanswered - gaps
+            nowhere += 0 if connection.client_id else unanswered  # what would have said whose it is may be what is lost
     refused = refusals.total()
     account.row("messages of clients", sent)
     account.row("  answered", answered, "once, in order")
@@ -136,7 +137,7 @@ def _answers(account: Account, connections: Sequence[Connection], counted: Count
         (
             f"gateway {index}: {here[index]} missing, {counted.lost.get(index, 0)} counted"
             for index in here.keys() | counted.lost.keys()
-            if not 0 <= counted.lost.get(index, 0) - here[index] <= refusals[index] + refusals[NOWHERE]
+            if not 0 <= counted.lost.get(index, 0) - here[index] <= refusals[index] + refusals[NOWHERE] + nowhere
         ),
     )
     if refused and not counted.dropped:  # what a client said after it was closed is never read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tests.chaos.accounts import Account, Counted, settle
+from tests.chaos.accounts import NOWHERE, Account, Counted, settle
 from tests.chaos.records import Connection, Numbers, Stream
 
 ID = "7f0000010b5400000001"
@@ -50,6 +50,15 @@ def test_what_was_lost_of_a_client_that_was_refused_later_may_be_counted_with_it
     assert account(refused, lost={0: 1}, dropped=3).problems == []
     assert account(refused, lost={0: 5}, dropped=3).problems
     assert account(connection(3, [1, 3]), refused, dropped=4).problems
+
+
+def test_what_a_client_lost_before_it_learnt_whose_it_is_may_be_counted_by_any_gateway() -> None:
+    stranger = connection(1, [], "cut off")
+    stranger.client_id, stranger.index = "", NOWHERE
+    assert account(connection(3, [1, 3]), stranger, lost={0: 2}).problems == []
+    assert account(connection(3, [1, 3]), stranger, lost={0: 1}).problems == []
+    assert account(connection(3, [1, 3]), stranger, lost={0: 3}).problems
+    assert account(connection(3, [1, 3]), stranger, lost={0: 0}).problems
 
 
 def test_an_answer_that_comes_twice_is_wrong() -> None:
