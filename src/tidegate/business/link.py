@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["GatewayLink", "says"]
 
 ANSWER_SECONDS = 5
-NEW_SECONDS = 15
+NEW_SECONDS = 25
 """That a gateway has from its link on until it is known on NATS: more than it takes where the bucket is away."""
 MAX_NUMBER = 2**32 - 1
 MAX_REQUESTS = 100_000

@@ -35,6 +35,8 @@ HOLD_SECONDS = 5.0
 """That answers wait for a connection that was lost."""
 MAX_EARLY = 10_000
 """Messages that wait for the gateway to be sure of its address."""
+MAX_EARLY_SIZE = 16 * 1024 * 1024
+"""Bytes of these."""
 OPEN_SECONDS = 2.0
 """For the bucket, until it is looked whether there is another way."""
 RETRY_SECONDS = 1.0
@@ -54,7 +56,7 @@ class NatsDoor:
         interest: which subjects of names it listens to.
         packets: that came.
         bad_commands: that could not be carried out.
-        unanswered: queries whose answer could not be sent.
+        unanswered: queries whose answer could not be sent, and what came too early and was too much to be kept.
         copies: of pushes that came several times.
     """
 
@@ -81,6 +83,7 @@ class NatsDoor:
         self._lease = Lease(self._bucket, gateway_key(address), says, self._lost)
         self._own = 0  # the subscription to its own subject
         self._early: list[Message] | None = []  # until it is sure that nobody else has its address
+        self._early_size = 0
         self._joined: list[str] = []  # where it is to be confirmed that names were given
         self._joining: asyncio.Task[None] | None = None
 
@@ -178,13 +181,20 @@ class NatsDoor:
 
     def _received(self, messages: Sequence[Message]) -> None:
         if self._early is not None:
-            room = max(0, MAX_EARLY - len(self._early))
-            self._early += messages[:room]
-            self.unanswered += len(messages) - min(room, len(messages))
+            for message in messages:
+                self._keep(self._early, message)
             return
         for message in messages:
             self._carry_out(message)
         self._confirm()
+
+    def _keep(self, early: list[Message], message: Message) -> None:
+        size = self._early_size + len(message.payload)
+        if len(early) < MAX_EARLY and size <= MAX_EARLY_SIZE:
+            early.append(message)
+            self._early_size = size
+        else:
+            self.unanswered += 1
 
     def _carry_out(self, message: Message) -> None:
         payload = message.payload
