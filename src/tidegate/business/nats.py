@@ -154,13 +154,15 @@ class NatsPush:
 
     def tell(self, address: str, packet: bytes) -> None:
         """Send a command about a client of a gateway's; in the loop's thread."""
-        gateway = self._gateways.get(address)
-        link = gateway.link if gateway is not None else None
-        # One that has just begun may have a link before it is known; it keeps what comes until it may carry it out.
-        if address in self.carrier.members.gateways or (link is not None and link.is_new):
+        if address in self.carrier.members.gateways or self._is_beginning(address):
             self.carrier.tell(address, packet)
         else:
             self._lose(1, f"nobody knows of a gateway {address}")
+
+    def _is_beginning(self, address: str) -> bool:
+        """Whether a gateway has a link before it is known: it keeps what comes until it may carry it out."""
+        gateway = self._gateways.get(address)
+        return gateway is not None and gateway.link is not None and gateway.link.is_new
 
     def _lose(self, count: int, reason: str) -> None:
         self._dispatcher.counts.failed += count

@@ -53,6 +53,7 @@ class Lease:
         self._reported = ""  # why it could not be renewed
         self._client = bucket.client
         self._subject = self._client.subjects.beat(key)
+        self._sid = 0  # of what is heard of others
         self._alone_since = time.monotonic()  # nobody else was heard
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,6 +71,7 @@ class Lease:
             self.is_held = False
             return False
         self._revision = revision
+        self._client.unsubscribe(self._sid)
         self._hold()
         self._tasks.append(asyncio.get_running_loop().create_task(self._renew()))
         return True
@@ -96,8 +98,8 @@ class Lease:
             await asyncio.sleep(RENEW_SECONDS / 4)
 
     def listen(self) -> None:
-        """Listen for others who say that it is theirs, for `presume`."""
-        self._client.subscribe(self._subject, self._heard)
+        """Listen for others who say that it is theirs, for `presume`, until it is taken."""
+        self._sid = self._client.subscribe(self._subject, self._heard)
 
     def connected(self) -> None:
         """From now on it can be heard whether somebody does."""
